@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+# How everything is compiled, and how a room of the house becomes a target.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)      # the rooms end up in libckpt.so
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo)
+endif()
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>)
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+set(CKPT_SANITIZE "" CACHE STRING "Sanitizers for everything: address,undefined or thread")
+if(CKPT_SANITIZE)
+  add_compile_options(-fsanitize=${CKPT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${CKPT_SANITIZE})
+endif()
+
+# ckpt_room(name SOURCES … LINK …): one static library ckpt_<name> per folder. LINK names only rooms below, so that the
+# arrow law is also the link order.
+function(ckpt_room name)
+  cmake_parse_arguments(room "" "" "SOURCES;LINK" ${ARGN})
+  add_library(ckpt_${name} STATIC ${room_SOURCES})
+  target_include_directories(ckpt_${name} PUBLIC ${PROJECT_SOURCE_DIR}/libckpt)
+  target_link_libraries(ckpt_${name} PUBLIC ${room_LINK})
+endfunction()

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+namespace ckpt {
+
+// Threads worth starting: the CPUs this process may run on (a job's cpuset, not the machine's), at most `limit`.
+unsigned usable_threads(unsigned limit);
+
+// Calls work(index) for every index below count on `threads` threads (the caller's is one of them), each index once.
+// After the first exception no further index is started; it is rethrown here when all threads have left.
+void parallel_for(std::size_t count, unsigned threads, const std::function<void(std::size_t)>& work);
+
+}  // namespace ckpt
