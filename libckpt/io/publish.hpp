@@ -17,9 +17,11 @@ bool is_temporary_name(std::string_view file_name) noexcept;   // file name with
 
 // `from` (complete, synced) becomes `to`, which must be in the same directory and must not exist; the directory is
 // synced. A rename that answers with an error although it happened (a lost NFS reply) counts as done. EEXIST: Error.
+// After an Error `from` is removed, and so is a `to` whose directory could not be synced: it must not count as durable.
 void publish_new(FileSystem& fs, const std::string& from, const std::string& to);
 
-// Creates `path` with `content`, durable, in one step: true when this call created it, false when it was there.
+// Creates `path` with `content`, durable, in one step: true when this call created it, false when it was there (the
+// directory is synced then too). After an Error it is absent, or there as a whole but perhaps not durable.
 // link(2) decides; where links are refused O_EXCL does (then a reader may meet the file while it is still short).
 bool create_once(FileSystem& fs, const std::string& path, std::string_view content, std::uint32_t permissions);
 
