@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# cmake --install: library, headers, tools, man pages, and how CMake and pkg-config find them. Nothing installed knows
+# its prefix, so the folder may be moved, or be a virtual environment.
+include(CMakePackageConfigHelpers)
+
+install(TARGETS ckpt EXPORT ckptTargets)
+install(DIRECTORY libckpt/include/ckpt TYPE INCLUDE)
+install(TARGETS ckptrun ckpt_tool)
+install(DIRECTORY docs/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 FILES_MATCHING PATTERN "*.1")
+install(DIRECTORY docs/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man7 FILES_MATCHING PATTERN "*.7")
+
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/ckpt)
+install(EXPORT ckptTargets NAMESPACE ckpt:: DESTINATION ${package})
+configure_package_config_file(cmake/ckptConfig.cmake.in ckptConfig.cmake INSTALL_DESTINATION ${package})
+write_basic_package_version_file(ckptConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/ckptConfig.cmake ${PROJECT_BINARY_DIR}/ckptConfigVersion.cmake
+        DESTINATION ${package})
+
+file(RELATIVE_PATH CKPT_PC_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+configure_file(cmake/ckpt.pc.in ckpt.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/ckpt.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
