@@ -49,7 +49,7 @@ double safety_margin(double block_seconds) noexcept;
 struct SavePolicy {
   double block_seconds = no_limit;
   double mean_time_between_failures = 86400;
-  std::optional<double> fixed_interval;        // the user's word outranks the arithmetic
+  std::optional<double> fixed_interval{};      // the user's word outranks the arithmetic
 };
 
 // The first save of a block proves the path and measures it: at the first point after min(60 s, 2 % of the block).
