@@ -77,8 +77,9 @@ class Connection {
   Connection& operator=(Connection&&) = delete;
 
   int fd() const noexcept { return fd_; }            // to poll for reading; -1 after close
-  bool open() const noexcept { return open_; }       // false once the other side is gone
-  bool send(const FromProgram& message) noexcept;    // false: the other side is gone (or does not read: dropped)
+  bool open() const noexcept { return open_; }       // false once a receive found the other side gone
+  // False: not sent, because the other side is gone or does not read. Receiving tells which, after its last words.
+  bool send(const FromProgram& message) noexcept;
   bool send(const FromCkptrun& message) noexcept;
   std::optional<FromProgram> receive_from_program() noexcept;   // nullopt: nothing there (or gone: ask open())
   std::optional<FromCkptrun> receive_from_ckptrun() noexcept;
@@ -87,6 +88,7 @@ class Connection {
  private:
   std::optional<std::string> receive_packet() noexcept;
   bool send_packet(const std::string& packet) noexcept;
+  void hang_up() noexcept;
   int fd_;
   bool open_ = true;
 };

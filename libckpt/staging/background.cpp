@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "staging/background.hpp"
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <utility>
+
+namespace ckpt::staging {
+namespace {
+
+// A new thread inherits the mask, so it is set around the start: no moment remains in which a handler could run there.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+}  // namespace
+
+std::thread start_background_thread(std::function<void()> work) {
+  const SignalsBlocked blocked;
+  return std::thread([work = std::move(work)] {
+    setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 19);   // Linux: a thread id names that thread only
+    work();
+  });
+}
+
+}  // namespace ckpt::staging

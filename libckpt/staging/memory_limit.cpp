@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+#include "staging/area.hpp"
+
+namespace ckpt::staging {
+namespace {
+
+constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
+
+// The names one version of the memory controller gives to the same things.
+struct Controller {
+  const char* mount;
+  const char* limits[2];          // the tightest counts
+  const char* usage;
+  const char* reclaimable[2];     // keys of memory.stat: the first that is there
+};
+constexpr Controller version_1{"sys/fs/cgroup/memory", {"memory.limit_in_bytes", nullptr}, "memory.usage_in_bytes",
+                               {"total_inactive_file", "inactive_file"}};
+// Beyond memory.high a program is slowed to a crawl: it is as good as the limit.
+constexpr Controller version_2{"sys/fs/cgroup", {"memory.max", "memory.high"}, "memory.current",
+                               {"inactive_file", nullptr}};
+
+// "max" and absent files: nullopt.
+std::optional<std::uint64_t> read_number(const std::string& path) {
+  std::ifstream file(path);
+  std::uint64_t number = 0;
+  if (file >> number) return number;
+  return std::nullopt;
+}
+
+// "<key> <number>" or "<key>: <number> kB", one per line.
+std::optional<std::uint64_t> read_value(const std::string& path, std::string_view key) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string name;
+    std::uint64_t number = 0;
+    if (words >> name >> number && name == key) return number;
+  }
+  return std::nullopt;
+}
+
+std::uint64_t machine_allows(const std::string& root) {
+  const auto kibibytes = read_value(root + "proc/meminfo", "MemAvailable:");
+  return kibibytes ? *kibibytes * 1024 : unlimited;
+}
+
+std::uint64_t reclaimable(const std::string& group, const Controller& controller) {
+  for (const char* key : controller.reclaimable) {
+    if (key == nullptr) continue;
+    if (const auto bytes = read_value(group + "/memory.stat", key)) return *bytes;
+  }
+  return 0;
+}
+
+std::uint64_t group_allows(const std::string& group, const Controller& controller) {
+  std::uint64_t limit = unlimited;
+  for (const char* name : controller.limits) {
+    if (name != nullptr) limit = std::min(limit, read_number(group + "/" + name).value_or(unlimited));
+  }
+  const auto usage = read_number(group + "/" + controller.usage);
+  if (limit == unlimited || !usage) return unlimited;
+  const std::uint64_t fixed = *usage - std::min(*usage, reclaimable(group, controller));
+  return limit - std::min(limit, fixed);
+}
+
+// The group itself and all above it. Inside a container its path may be the host's: then only the mount's root, which
+// is the container's own group, is there.
+std::uint64_t groups_allow(const std::string& root, std::string path, const Controller& controller) {
+  std::uint64_t allowed = unlimited;
+  for (;;) {
+    while (!path.empty() && path.back() == '/') path.pop_back();
+    allowed = std::min(allowed, group_allows(root + controller.mount + path, controller));
+    if (path.empty()) return allowed;
+    path.resize(path.rfind('/') == std::string::npos ? 0 : path.rfind('/'));
+  }
+}
+
+// A line of /proc/self/cgroup: "4:memory:/slurm/job_7", "0::/system.slice/job". `controllers` is "memory", "cpu,cpuacct".
+std::uint64_t line_allows(const std::string& root, const std::string& line) {
+  const auto first = line.find(':');
+  const auto second = line.find(':', first + 1);
+  if (first == std::string::npos || second == std::string::npos) return unlimited;
+  const std::string controllers = line.substr(first + 1, second - first - 1);
+  const std::string path = line.substr(second + 1);
+  if (controllers.empty()) return groups_allow(root, path, version_2);
+  return ("," + controllers + ",").find(",memory,") == std::string::npos ? unlimited
+                                                                           : groups_allow(root, path, version_1);
+}
+
+}  // namespace
+
+std::uint64_t memory_still_allowed(const char* root) {
+  const std::string prefix = std::string(root) + "/";
+  std::uint64_t allowed = machine_allows(prefix);
+  std::ifstream groups(prefix + "proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) allowed = std::min(allowed, line_allows(prefix, line));
+  return allowed;
+}
+
+}  // namespace ckpt::staging
