@@ -10,7 +10,7 @@
  *     valid until ckpt_remove, ckpt_update or ckpt_close.
  *   - Threads: ckpt_stop_due, ckpt_time_left, ckpt_progress and ckpt_wait may be called from any thread;
  *     everything else from one thread at a time per run. Different runs are independent.
- *   - A failed ckpt_open, ckpt_add* or ckpt_restore is sticky: it is printed once on stderr, from then on
+ *   - A failed ckpt_open, ckpt_add*, ckpt_update or ckpt_restore is sticky: it is printed once on stderr, from then on
  *     ckpt_point says CKPT_STOP and ckpt_close returns 1. So is a point or save before a restore in a run that has
  *     snapshots, and a step that decreases. A failed *save* is not: the older snapshot stands, the program goes on.
  *   - A NULL run is an error (CKPT_ERR_ARGUMENT, CKPT_STOP, 1), never a crash.

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/state.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "device/memory.hpp"
+
+namespace ckpt::engine {
+namespace {
+
+constexpr std::uint64_t alignment_bytes = 64;   // a cache line: copies into the area start aligned
+
+std::uint64_t aligned(std::uint64_t bytes) { return (bytes + alignment_bytes - 1) / alignment_bytes * alignment_bytes; }
+
+// Length of the UTF-8 sequence at the front of text; 0 when malformed (overlong forms and surrogates included).
+std::size_t utf8_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return 1;
+  const std::size_t length = lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
+  if (length == 0 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  const unsigned second = byte(1);
+  const bool malformed = (lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
+                         (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F);
+  return malformed ? 0 : length;
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+void check_name(std::string_view name) {
+  if (name.empty() || name.size() > 255) fail(CKPT_ERR_NAME, "a name has 1 to 255 bytes; this one has {}", name.size());
+  if (!is_utf8(name)) fail(CKPT_ERR_NAME, "a name is UTF-8 text; this one of {} bytes is not", name.size());
+  for (std::size_t at = 0; at <= name.size();) {
+    const std::size_t slash = std::min(name.find('/', at), name.size());
+    const std::string_view part = name.substr(at, slash - at);
+    if (part.empty() || part == "." || part == "..")
+      fail(CKPT_ERR_NAME, "the name '{}' has an empty, '.' or '..' part", name);
+    at = slash + 1;
+  }
+}
+
+std::string where_it_differs(const snapshot::ArrayInfo& registered, const snapshot::ArrayInfo& saved) {
+  return fmt::format("registered is {}, the snapshot holds {}", describe(registered), describe(saved));
+}
+
+}  // namespace
+
+void State::insert(const char* name, Entry entry) {
+  const std::string_view text = name;
+  check_name(text);
+  if (entries_.contains(text)) fail(CKPT_ERR_NAME, "'{}' is already registered; ckpt_update replaces it", text);
+  for (std::size_t slash = text.find('/'); slash != std::string_view::npos; slash = text.find('/', slash + 1))
+    if (entries_.contains(text.substr(0, slash)))
+      fail(CKPT_ERR_NAME, "'{}' lies inside '{}', which is an array", text, text.substr(0, slash));
+  const std::string group = std::string(text) + "/";
+  const auto inside = entries_.lower_bound(group);
+  if (inside != entries_.end() && inside->first.starts_with(group))
+    fail(CKPT_ERR_NAME, "'{}' is the group of '{}', which is registered", text, inside->first);
+  entries_.emplace(text, entry);
+}
+
+void State::add(const char* name, const ckpt_array& array) {
+  device::check_array(name, array);
+  insert(name, Entry{.array = array});
+}
+
+void State::add_packed(const char* name, ckpt_pack pack, ckpt_unpack unpack, void* user) {
+  insert(name, Entry{.pack = pack, .unpack = unpack, .user = user});
+}
+
+State::Entry& State::find(const char* name) {
+  const auto found = entries_.find(std::string_view(name));
+  if (found == entries_.end()) fail(CKPT_ERR_NOT_FOUND, "'{}' is not registered", name);
+  return found->second;
+}
+
+void State::update(const char* name, const ckpt_array& array) {
+  Entry& entry = find(name);
+  if (entry.pack) fail(CKPT_ERR_ARGUMENT, "'{}' is packed state; its callbacks follow its size", name);
+  device::check_array(name, array);
+  entry.array = array;
+}
+
+void State::remove(const char* name) {
+  find(name);
+  entries_.erase(entries_.find(std::string_view(name)));
+}
+
+snapshot::ArrayInfo State::info(const std::string& name, const Entry& entry) const {
+  if (entry.pack) return {name, CKPT_U8, {entry.size_bytes}, true};
+  const auto& array = entry.array;
+  return {name, static_cast<ckpt_dtype>(array.dtype), {array.shape, array.shape + array.ndim}, false};
+}
+
+std::uint64_t State::measure() {
+  std::uint64_t total = 0;
+  for (auto& [name, entry] : entries_) {
+    if (entry.pack) {
+      entry.size_bytes = entry.pack(entry.user, nullptr, 0);
+      if (entry.size_bytes == SIZE_MAX) fail(CKPT_ERR_CALLBACK, "the pack function of '{}' failed", name);
+    } else {
+      entry.size_bytes = device::size_bytes(entry.array);
+    }
+    total += aligned(entry.size_bytes);
+  }
+  return total;
+}
+
+namespace {
+
+void call_pack(const std::string& name, ckpt_pack pack, void* user, std::span<std::byte> to) {
+  if (pack(user, to.data(), to.size()) != to.size())
+    fail(CKPT_ERR_CALLBACK, "the pack function of '{}' failed, or wrote another size than the {} bytes it had named", name,
+         to.size());
+}
+
+}  // namespace
+
+std::vector<snapshot::ArraySource> State::copy_to(std::span<std::byte> area) const {
+  std::vector<snapshot::ArraySource> sources;
+  sources.reserve(entries_.size());
+  std::uint64_t at = 0;
+  for (const auto& [name, entry] : entries_) {
+    const auto place = area.subspan(at, entry.size_bytes);
+    if (entry.pack) call_pack(name, entry.pack, entry.user, place);
+    else device::copy_out(entry.array, 0, place);
+    sources.push_back({info(name, entry), place.data(), {}});
+    at += aligned(entry.size_bytes);
+  }
+  return sources;
+}
+
+std::vector<snapshot::ArraySource> State::direct_sources() const {
+  std::vector<snapshot::ArraySource> sources;
+  sources.reserve(entries_.size());
+  for (const auto& [name, entry] : entries_) {
+    snapshot::ArraySource source{info(name, entry), nullptr, {}};
+    if (entry.pack) {
+      auto buffer = std::make_shared<std::vector<std::byte>>(entry.size_bytes);
+      call_pack(name, entry.pack, entry.user, *buffer);
+      source.copy_out = [buffer](std::uint64_t first, std::span<std::byte> to) {
+        std::copy_n(buffer->begin() + static_cast<std::ptrdiff_t>(first), to.size(), to.begin());
+      };
+    } else if (device::is_contiguous(entry.array)) {
+      source.contiguous = static_cast<const std::byte*>(entry.array.data);
+    } else {
+      source.copy_out = [array = entry.array](std::uint64_t first, std::span<std::byte> to) {
+        device::copy_out(array, first, to);
+      };
+    }
+    sources.push_back(std::move(source));
+  }
+  return sources;
+}
+
+void State::require_match(const std::vector<snapshot::ArrayInfo>& arrays, const std::string& path) const {
+  auto saved = arrays.begin();
+  auto registered = entries_.begin();
+  // Both are sorted by name: the first difference is found in one walk.
+  while (saved != arrays.end() || registered != entries_.end()) {
+    const bool only_saved = registered == entries_.end() || (saved != arrays.end() && saved->name < registered->first);
+    if (only_saved)
+      fail(CKPT_ERR_MISMATCH, "{}: holds {}, which the program did not register", path, describe(*saved));
+    const auto info_registered = info(registered->first, registered->second);
+    if (saved == arrays.end() || registered->first < saved->name)
+      fail(CKPT_ERR_MISMATCH, "{}: does not hold {}, which the program registered", path, describe(info_registered));
+    const bool same = registered->second.pack ? saved->packed : info_registered == *saved;
+    if (!same) fail(CKPT_ERR_MISMATCH, "{}: {}", path, where_it_differs(info_registered, *saved));
+    ++saved;
+    ++registered;
+  }
+}
+
+State::Targets State::targets_for(const std::vector<snapshot::ArrayInfo>& arrays) const {
+  Targets result;
+  result.targets_.reserve(arrays.size());
+  result.unpackings_.reserve(arrays.size());   // buffers must not move: targets point into them
+  auto registered = entries_.begin();
+  for (const auto& saved : arrays) {
+    const Entry& entry = (registered++)->second;
+    snapshot::ArrayTarget target;
+    if (entry.pack) {
+      auto& unpacking = result.unpackings_.emplace_back(
+          Targets::Unpacking{saved.name, entry.unpack, entry.user, std::vector<std::byte>(saved.size_bytes())});
+      target.contiguous = unpacking.buffer.data();
+    } else if (device::is_contiguous(entry.array)) {
+      target.contiguous = static_cast<std::byte*>(entry.array.data);
+    } else {
+      target.copy_in = [array = entry.array](std::uint64_t first, std::span<const std::byte> from) {
+        device::copy_in(array, first, from);
+      };
+    }
+    result.targets_.push_back(std::move(target));
+  }
+  return result;
+}
+
+void State::Targets::unpack() const {
+  for (const auto& unpacking : unpackings_)
+    if (unpacking.function(unpacking.user, unpacking.buffer.data(), unpacking.buffer.size()) != 0)
+      fail(CKPT_ERR_CALLBACK, "the unpack function of '{}' refused what its pack function had written", unpacking.name);
+}
+
+}  // namespace ckpt::engine
