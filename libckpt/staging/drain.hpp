@@ -8,6 +8,8 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -51,6 +53,7 @@ struct Durable {
 
 // Makes one staged snapshot durable, in the calling thread. Throws; then the older snapshots stand and the temporary
 // file is removed. CKPT_ERR_SUPERSEDED when a newer block exists (checked before publishing).
+// `published_by_this_block`: how many were before this one.
 Durable make_durable(const DrainTarget& target, const Staged& staged, std::size_t published_by_this_block);
 
 class Drain {
@@ -72,14 +75,20 @@ class Drain {
 
  private:
   void loop();
+  void drain_staged(std::unique_lock<std::mutex>& lock);
+  void tell_failure(const Staged& staged, const Error& error) noexcept;
+  void remember(const Durable* durable, const Error* error) noexcept;
+  void call_back(const Durable* durable, const Error* error) noexcept;
 
-  DrainTarget target_;
-  mutable std::mutex mutex_;
+  DrainTarget target_;            // drain's thread
+  std::size_t published_ = 0;     // drain's thread
+  std::set<std::string> told_;    // drain's thread: kinds of failure logged since the last durable snapshot
+  mutable std::mutex mutex_;      // guards what follows
   std::condition_variable changed_;
   std::optional<Staged> staged_;
   bool in_flight_ = false;
   bool ending_ = false;
-  std::size_t published_ = 0;
+  std::optional<rundir::SnapshotId> resumed_from_;
   std::optional<Durable> durable_;
   std::optional<Error> error_;
   std::function<void(const Durable*, const Error*)> on_result_;
