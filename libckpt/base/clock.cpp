@@ -3,6 +3,7 @@
 
 #include <ctime>
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -24,11 +25,16 @@ class SystemClock final : public Clock {
   }
 };
 
+std::atomic<Clock*> clock_of_a_test{nullptr};
+
 }  // namespace
 
 Clock& system_clock() {
-  static SystemClock clock;
-  return clock;
+  static SystemClock real_clock;
+  Clock* const other = clock_of_a_test.load(std::memory_order_acquire);
+  return other ? *other : real_clock;
 }
+
+void set_system_clock(Clock* other) noexcept { clock_of_a_test.store(other, std::memory_order_release); }
 
 }  // namespace ckpt

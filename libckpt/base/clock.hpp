@@ -15,5 +15,6 @@ class Clock {
 };
 
 Clock& system_clock();
+void set_system_clock(Clock* other) noexcept;   // for tests; nullptr: the real one again
 
 }  // namespace ckpt

@@ -68,7 +68,7 @@ Ownership claim_alone(const Options& options, rundir::Blocks& blocks) {
     if (current.state != OwnerState::gone)
       fail(CKPT_ERR_IN_USE, "the run {} is in use by {}; wait for it, or if it is gone for certain: ckpt unlock {}",
            options.directory, current.owner, options.directory);
-    if (const auto block = blocks.claim(own_claim(options))) {
+    if (const auto block = blocks.claim(own_claim(options), current.newest_block)) {
       Ownership ownership;
       ownership.block = *block;
       blocks.attach(*block, {.linked = true, .who = identify_self()});
