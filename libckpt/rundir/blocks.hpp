@@ -77,25 +77,33 @@ class Blocks {
   std::uint64_t newest() const;       // highest block number, 0 when there is none
   bool is_newest(std::uint64_t block) const { return newest() == block; }
 
-  // Free when the newest block's claimer and all its attachments are gone. A claimer counts as gone when it is this very
-  // process, when it wrote the end itself, or when the end was written by "unlock" (which then covers all).
+  // Free when the newest block's claimer and all its attachments are gone. One counts as gone when it is this very
+  // process, when it wrote the end itself, or when the end was written by "unlock" (which then covers all). A record that
+  // cannot be read is an unknown owner.
   Ownership ownership() const;
 
   // Claims the next number, durable. Does not ask whether the run is free: that is ownership()'s (and the caller's).
+  // `seen`: the newest_block that ownership() told of; a claim after it means that somebody else was faster.
   // Returns nullopt when another claimer was faster: ask ownership() again.
-  std::optional<std::uint64_t> claim(Claim claim);
+  std::optional<std::uint64_t> claim(Claim claim, std::optional<std::uint64_t> seen = std::nullopt);
 
+  // Once per process and block; again is no error. CKPT_ERR_IN_USE: the record of another process, not known to be gone,
+  // has this name (the same pid in another container).
   void attach(std::uint64_t block, const Attachment& attachment);
   // First writer wins: false when the end was already recorded.
   bool write_end(std::uint64_t block, const BlockEnd& end);
 
   std::optional<Claim> read_claim(std::uint64_t block) const;     // nullopt: absent or unreadable
   std::optional<BlockEnd> read_end(std::uint64_t block) const;
-  std::vector<Attachment> read_attachments(std::uint64_t block) const;
+  std::vector<Attachment> read_attachments(std::uint64_t block) const;   // unreadable: only linked and who.pid are known
   std::vector<BlockSummary> history() const;                      // oldest first
   bool links_libckpt() const;                                     // some block has a linked attachment
 
  private:
+  std::vector<BlockFile> list_files() const;
+  Attachment read_attachment(const BlockFile& file) const;
+  BlockSummary summary(std::uint64_t block, const std::vector<BlockFile>& files) const;
+
   io::FileSystem& fs_;
   Layout layout_;
   Permissions permissions_;

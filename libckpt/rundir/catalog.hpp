@@ -35,20 +35,23 @@ class Catalog {
   std::vector<std::string> damaged() const;     // file names "*.damaged-b0007*"
   std::vector<KeptEntry> kept() const;
 
-  // has-snapshots: created once, synced, after the first publish. It outlives every snapshot (LOST is told by it).
+  // has-snapshots: created once, synced, after the first publish. It outlives every snapshot (LOST is told by it); a
+  // snapshot, damaged or not, tells the same, should the mark not have been made in time.
   bool ever_had_snapshots() const;
   void mark_has_snapshots();
   // Against scratch purges: touches run.json, has-snapshots and the newest snapshots; failures are ignored.
   void touch_marks() noexcept;
 
-  // Removes what retention does not keep: the newest `keep` stay, and `protect` (the snapshot this block resumed from)
+  // Removes what retention does not keep: the newest `keep` (at least 1) stay, and `protect` (the snapshot this block resumed from)
   // whatever its place. Only the newest block may call it. Returns how many were removed; a file that is already gone
   // counts as removed; other failures are logged, never thrown.
   std::size_t prune(std::size_t keep, const std::vector<SnapshotId>& protect);
   // "*.damaged-b0007" (…-2, -3 if taken): never replacing anything. Only the newest block may call it.
+  // Returns the new path; empty when the file was gone already.
   std::string quarantine(const CatalogEntry& entry, std::uint64_t block);
-  // Leftovers of a kill: temporaries in snapshots/ and kept/ and control/ of owners that are gone. The caller knows they
-  // are gone because it owns the run; its own live ones are recognised by `is_mine`.
+  // Leftovers of a kill: temporaries in snapshots/ of owners that are gone (the caller knows because it owns the run; its
+  // own live ones are recognised by `is_mine`), and those elsewhere, where people who own nothing write too (keep, stop,
+  // claims), once they are an hour old. Returns how many; failures are logged.
   std::size_t remove_temporaries(const std::function<bool(const std::string& file_name)>& is_mine);
 
   // kept/<name>.h5 becomes a link to that snapshot (a copy where links are refused), replacing an earlier one of that
@@ -59,6 +62,7 @@ class Catalog {
   io::FileSystem& fs_;
   Layout layout_;
   Permissions permissions_;
+  bool marked_ = false;            // has-snapshots is there and durable
 };
 
 }  // namespace ckpt::rundir

@@ -23,6 +23,17 @@ struct SnapshotId {
 std::string snapshot_file_name(SnapshotId id);                            // "step-000000004100-b0007.h5"
 std::optional<SnapshotId> parse_snapshot_file_name(std::string_view name); // nullopt for anything else
 
+// The files in blocks/: "0007.json", "0007.end.json", "0007.program-4711.json", …; pid is 0 where the name has none.
+enum class BlockFileKind { record, end, program, child, ckptrun_ledger, program_ledger };
+struct BlockFile {
+  std::uint64_t block = 0;
+  BlockFileKind kind = BlockFileKind::record;
+  std::int64_t pid = 0;
+  bool operator==(const BlockFile&) const = default;
+};
+std::string block_file_name(const BlockFile& file);
+std::optional<BlockFile> parse_block_file_name(std::string_view name);    // nullopt for anything else
+
 class Layout {
  public:
   explicit Layout(std::string run_directory);   // made absolute, without trailing '/'

@@ -24,7 +24,8 @@ class Ledger {
   std::uint32_t permissions_;
   std::mutex mutex_;
   std::unique_ptr<io::File> file_;
-  bool failed_ = false;
+  bool failed_ = false;   // said so
+  bool torn_ = false;     // the last line may be half there
 };
 
 // All whole lines that are JSON objects; an unterminated or malformed one is dropped. Absent file: empty.

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether a directory may be a run directory, and making it one.
+#include <pwd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
+
+#include "base/environment.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "io/publish.hpp"
+#include "rundir/layout.hpp"
+#include "rundir/listing.hpp"
+
+namespace ckpt::rundir {
+namespace {
+
+constexpr std::uint32_t setgid = 02000;
+
+// A group directory is meant to be shared with its group.
+Permissions permissions_within(const io::FileInfo& directory) {
+  if (directory.mode & setgid) return {.directory = setgid | 0750, .file = 0640};
+  return {};
+}
+
+std::string user_text(std::uint32_t uid) {
+  char buffer[1024];
+  passwd entry{};
+  passwd* found = nullptr;
+  if (getpwuid_r(uid, &entry, buffer, sizeof buffer, &found) == 0 && found) return found->pw_name;
+  return fmt::format("uid {}", uid);
+}
+
+[[noreturn]] void fail_not_a_directory(const std::string& file, const Layout& layout) {
+  fail(CKPT_ERR_RUN_DIRECTORY, "'{}' is a file, so '{}' cannot be a run directory; name another with --run", file,
+       layout.directory());
+}
+
+// nullopt: not there yet.
+std::optional<io::FileInfo> look(io::FileSystem& fs, const std::string& path, const Layout& layout) {
+  io::FileInfo info;
+  const int error = fs.info(path, info);
+  if (is_gone(error) || error == ENOTDIR) return std::nullopt;
+  if (error != 0) fail_io(error, "cannot look at '{}' (name another run directory with --run)", path);
+  if (info.kind != io::FileKind::directory) fail_not_a_directory(path, layout);
+  return info;
+}
+
+// The parts of the path that are missing, outermost first; `standing` is the deepest directory that is there.
+std::vector<std::string> missing_parents(io::FileSystem& fs, const Layout& layout, std::string& standing) {
+  std::vector<std::string> missing;
+  standing = io::parent_directory(layout.directory());
+  while (standing != "/" && !look(fs, standing, layout)) {
+    missing.insert(missing.begin(), standing);
+    standing = io::parent_directory(standing);
+  }
+  return missing;
+}
+
+void check_owner(const io::FileInfo& info, const Layout& layout, const DirectoryRules& rules) {
+  if (info.owner == ::geteuid() || rules.allow_other_owner) return;
+  fail(CKPT_ERR_RUN_DIRECTORY,
+       "run directory '{}' belongs to {}: resuming somebody else's run needs an explicit word; use another with --run",
+       layout.directory(), user_text(info.owner));
+}
+
+void check_volume(io::FileSystem& fs, const std::string& standing, const Layout& layout, const DirectoryRules& rules) {
+  io::VolumeInfo volume;
+  if (int error = fs.volume(standing, volume)) fail_io(error, "cannot look at the file system of '{}'", standing);
+  if (volume.in_memory && !rules.allow_volatile)
+    fail(CKPT_ERR_RUN_DIRECTORY,
+         "run directory '{}' is in memory (tmpfs), where snapshots die with the machine; name one on a disk with --run",
+         layout.directory());
+  if (volume.read_only)
+    fail(CKPT_ERR_PERMISSION, "run directory '{}' is on a file system mounted read-only; name another with --run",
+         layout.directory());
+}
+
+void warn_about_home(const Layout& layout) {
+  const std::string home = environment_variable("HOME");
+  if (home.size() < 2 || !layout.directory().starts_with(home + '/')) return;
+  log_warning("run directory '{}' is in your home directory, often small and slow on clusters; scratch is better: --run PATH",
+              layout.directory());
+}
+
+bool make_directory(io::FileSystem& fs, const std::string& path, std::uint32_t permissions, const Layout& layout) {
+  const int error = fs.make_directory(path, permissions);
+  if (error == 0) return true;
+  if (error == EEXIST && look(fs, path, layout)) return false;   // somebody else was faster, or it was there
+  fail_io(error, "cannot create '{}' (name a place where you may write with --run)", path);
+}
+
+// A directory that one may write to but not read cannot be opened for syncing; the run is made all the same.
+void sync_parent(io::FileSystem& fs, const std::string& path) {
+  try {
+    io::sync_directory(fs, io::parent_directory(path));
+  } catch (const Error& error) {
+    if (error.os_errno() != EACCES) throw;
+  }
+}
+
+void create_run_directory(io::FileSystem& fs, const Layout& layout, const std::vector<std::string>& parents) {
+  for (const std::string& parent : parents) {
+    make_directory(fs, parent, 0777, layout);   // as mkdir -p does: the umask decides
+    sync_parent(fs, parent);
+  }
+  const auto parent = look(fs, io::parent_directory(layout.directory()), layout);
+  const Permissions permissions = parent ? permissions_within(*parent) : Permissions{};
+  if (make_directory(fs, layout.directory(), permissions.directory, layout)) warn_about_home(layout);
+}
+
+// logs/ is made last: where it is, everything else is there and was synced.
+void create_parts(io::FileSystem& fs, const Layout& layout, Permissions permissions) {
+  bool complete = look(fs, layout.logs(), layout).has_value();
+  for (const std::string& part : {layout.blocks(), layout.snapshots(), layout.kept(), layout.control()}) {
+    if (make_directory(fs, part, permissions.directory, layout)) complete = false;
+  }
+  if (complete) return;
+  io::sync_directory(fs, layout.directory());
+  sync_parent(fs, layout.directory());
+  make_directory(fs, layout.logs(), permissions.directory, layout);
+}
+
+void check_writable(io::FileSystem& fs, const Layout& layout, Permissions permissions) {
+  const std::string probe = io::temporary_name(layout.directory() + "/probe");
+  std::unique_ptr<io::File> file;
+  if (int error = fs.open(probe, io::OpenMode::create_new, permissions.file, file))
+    fail_io(error, "cannot write to run directory '{}' (name another with --run)", layout.directory());
+  file.reset();
+  static_cast<void>(fs.remove(probe));
+}
+
+}  // namespace
+
+Permissions prepare_run_directory(io::FileSystem& fs, const Layout& layout, const DirectoryRules& rules) {
+  std::string standing = layout.directory();
+  const auto existing = look(fs, layout.directory(), layout);
+  std::vector<std::string> missing;
+  if (!existing) missing = missing_parents(fs, layout, standing);
+  check_volume(fs, standing, layout, rules);
+  if (existing) check_owner(*existing, layout, rules);
+  else create_run_directory(fs, layout, missing);
+  const Permissions permissions = permissions_of(fs, layout);
+  check_writable(fs, layout, permissions);
+  create_parts(fs, layout, permissions);
+  return permissions;
+}
+
+void require_run_directory(io::FileSystem& fs, const Layout& layout) {
+  if (!look(fs, layout.directory(), layout))
+    fail(CKPT_ERR_NOT_FOUND, "there is no run '{}'; name one with --run", layout.directory());
+  if (!look(fs, layout.snapshots(), layout))
+    fail(CKPT_ERR_NOT_FOUND, "'{}' is no run directory: it has no snapshots/; name one with --run", layout.directory());
+}
+
+Permissions permissions_of(io::FileSystem& fs, const Layout& layout) {
+  const auto info = look(fs, layout.directory(), layout);
+  if (!info) fail(CKPT_ERR_NOT_FOUND, "there is no run '{}'; name one with --run", layout.directory());
+  return permissions_within(*info);
+}
+
+}  // namespace ckpt::rundir
