@@ -11,8 +11,8 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <new>
+#include <string_view>
 
 #include "io/file_system.hpp"
 #include "io/posix_file.hpp"
@@ -65,7 +65,8 @@ int read_names(DIR* directory, std::vector<std::string>& names) try {
     errno = 0;
     const dirent* entry = ::readdir(directory);
     if (!entry) break;
-    if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0) found.emplace_back(entry->d_name);
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") found.emplace_back(name);
   }
   if (errno != 0) return errno;
   names = std::move(found);

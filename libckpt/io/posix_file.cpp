@@ -53,7 +53,9 @@ int PosixFile::write_at(std::uint64_t offset, std::span<const std::byte> from) {
 
 int PosixFile::append(std::span<const std::byte> from) {
   if (mode_ != OpenMode::append) return EBADF;
-  return write_all(from, [&](std::span<const std::byte> rest) { return ::write(descriptor_, rest.data(), rest.size()); });
+  return write_all(from, [this](std::span<const std::byte> rest) {
+    return ::write(descriptor_, rest.data(), rest.size());
+  });
 }
 
 int PosixFile::size(std::uint64_t& bytes) {

@@ -141,7 +141,8 @@ int FakeDisk::open_now(const std::string& path, io::OpenMode mode, std::uint32_t
 
 int FakeDisk::make_directory(const std::string& path, std::uint32_t permissions) {
   Inode* inode = nullptr;
-  return change("make_directory", path, [&] { return tree_.create(path, io::FileKind::directory, permissions, inode); });
+  return change("make_directory", path,
+                [&] { return tree_.create(path, io::FileKind::directory, permissions, inode); });
 }
 
 int FakeDisk::rename_new(const std::string& from, const std::string& to) {
@@ -153,7 +154,8 @@ int FakeDisk::rename_replacing(const std::string& from, const std::string& to) {
 }
 
 int FakeDisk::link(const std::string& existing, const std::string& name) {
-  return change("link", name, [&] { return nature_.links_refused ? nature_.links_refused : tree_.link(existing, name); });
+  return change("link", name,
+                [&] { return nature_.links_refused ? nature_.links_refused : tree_.link(existing, name); });
 }
 
 int FakeDisk::remove(const std::string& path) {

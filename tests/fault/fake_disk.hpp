@@ -90,7 +90,8 @@ class FakeDisk final : public io::FileSystem {
   void sync_everything();
 
   // --- io::FileSystem ---
-  int open(const std::string& path, io::OpenMode mode, std::uint32_t permissions, std::unique_ptr<io::File>& file) override;
+  int open(const std::string& path, io::OpenMode mode, std::uint32_t permissions,
+           std::unique_ptr<io::File>& file) override;
   int make_directory(const std::string& path, std::uint32_t permissions) override;
   int rename_new(const std::string& from, const std::string& to) override;
   int rename_replacing(const std::string& from, const std::string& to) override;
