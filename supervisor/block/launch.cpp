@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "block/launch.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace ckpt::supervisor {
+
+// A bare name unsets: an outer ckptrun's values must not reach this program.
+std::vector<std::string> environment_of_block(const BlockPlan& plan, const rundir::Layout& layout,
+                                              const std::string& station, double deadline_wall_seconds) {
+  std::vector<std::string> variables = {"CKPT_RUN=" + plan.run_name, "CKPT_RUN_DIR=" + layout.directory(),
+                                        fmt::format("CKPT_BLOCK={}", plan.block), "CKPT_STATION=" + station,
+                                        "CKPT_BLOCKS"};
+  variables.push_back(std::isfinite(deadline_wall_seconds) ? fmt::format("CKPT_DEADLINE={:.0f}", deadline_wall_seconds)
+                                                           : "CKPT_DEADLINE");
+  variables.push_back(plan.resume ? fmt::format("CKPT_STEP={}", plan.resume->step) : "CKPT_STEP");
+  variables.push_back(plan.resume ? "CKPT_RESUME=" + layout.snapshot(*plan.resume) : "CKPT_RESUME");
+  if (!plan.staging_size.empty()) variables.push_back("CKPT_STAGING_SIZE=" + plan.staging_size);
+  return variables;
+}
+
+}  // namespace ckpt::supervisor

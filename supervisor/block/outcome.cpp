@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "block/outcome.hpp"
+
+#include <csignal>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace ckpt::supervisor {
+namespace {
+
+using rundir::Outcome;
+
+std::string at_step(const std::optional<std::uint64_t>& step) {
+  return step ? fmt::format(" at step {}", *step) : std::string();
+}
+
+std::string why_killed(const Seen& seen) {
+  switch (seen.asked) {
+    case StopCause::user: return "killed: asked to stop at once";
+    case StopCause::superseded: return "killed: a newer block of this run has started";
+    default: return "killed: it had not stopped when the block's time was up";
+  }
+}
+
+std::string reason_of_recorded(Outcome outcome, const std::optional<std::uint64_t>& step, const std::string& reason) {
+  const std::string what = outcome == Outcome::finished ? "finished" : "stopped";
+  return what + at_step(step) + (reason.empty() ? "" : ": " + reason);
+}
+
+std::optional<Verdict> judge_recorded(const Seen& seen) {
+  if (seen.recorded && (seen.recorded->outcome == Outcome::finished || seen.recorded->outcome == Outcome::stopped))
+    return Verdict{seen.recorded->outcome,
+                   reason_of_recorded(seen.recorded->outcome, seen.recorded->step, seen.recorded->reason)};
+  if (!seen.told || seen.told->outcome == staging::ProgramOutcome::failed) return std::nullopt;
+  const Outcome outcome =
+      seen.told->outcome == staging::ProgramOutcome::finished ? Outcome::finished : Outcome::stopped;
+  return Verdict{outcome, reason_of_recorded(outcome, seen.told->step, seen.told->reason)};
+}
+
+Verdict judge_linked(const Seen& seen) {
+  if (seen.killed) return {Outcome::crashed, why_killed(seen)};
+  const std::string how = describe_exit(seen.exit_code, seen.signal);
+  if (seen.told && !seen.told->reason.empty()) return {Outcome::crashed, how + ": " + seen.told->reason};
+  if (seen.recorded && !seen.recorded->reason.empty()) return {Outcome::crashed, how + ": " + seen.recorded->reason};
+  if (seen.exit_code == 0)
+    return {Outcome::crashed, "exit code 0, but the work was not said to be complete: call ckpt_finish at its end"};
+  if (seen.exit_code == exit_to_be_continued)
+    return {Outcome::crashed, "exit code 85, but no stop with a durable snapshot was recorded"};
+  return {Outcome::crashed, how};
+}
+
+Verdict judge_wrapped(const Seen& seen) {
+  if (seen.killed) return {Outcome::crashed, why_killed(seen)};
+  if (seen.exit_code == exit_to_be_continued) return {Outcome::stopped, "exit code 85: to be continued"};
+  const std::string how = describe_exit(seen.exit_code, seen.signal);
+  if (seen.asked == StopCause::nobody)
+    return seen.exit_code == 0 ? Verdict{Outcome::finished, how} : Verdict{Outcome::crashed, how};
+  if (seen.exit_code == 0)
+    return {Outcome::crashed,
+            "exit code 0 after it was asked to stop: whether its work is complete is not known; exit with 85 to be "
+            "continued"};
+  return {Outcome::crashed, how + " after it was asked to stop; a program that can go on later exits with 85"};
+}
+
+}  // namespace
+
+Verdict judge(const Seen& seen) {
+  if (auto verdict = judge_recorded(seen)) return *verdict;
+  return seen.linked ? judge_linked(seen) : judge_wrapped(seen);
+}
+
+bool made_progress(const BlockResult& result) noexcept {
+  if (!result.linked) return result.outcome == Outcome::stopped;
+  if (!result.newest) return false;
+  // A copy of the same step under a newer block is no progress.
+  return !result.resumed_from || (*result.newest > *result.resumed_from && result.newest->step != result.resumed_from->step);
+}
+
+int exit_code_of_crash(const BlockResult& result) noexcept {
+  if (result.signal) return 128 + *result.signal;
+  const int code = result.exit_code.value_or(1);
+  return code == 0 ? 1 : code;
+}
+
+std::string describe_exit(std::optional<int> exit_code, std::optional<int> signal) {
+  if (signal) {
+    const char* name = sigabbrev_np(*signal);
+    return name ? fmt::format("killed by SIG{}", name) : fmt::format("killed by signal {}", *signal);
+  }
+  return exit_code ? fmt::format("exit code {}", *exit_code) : std::string("its end was not seen");
+}
+
+}  // namespace ckpt::supervisor

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a block ended. Pure: what was recorded outranks what was seen, since shells and launchers destroy exit codes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "engine/policy.hpp"
+#include "rundir/blocks.hpp"
+#include "rundir/layout.hpp"
+#include "staging/station.hpp"
+
+namespace ckpt::supervisor {
+
+constexpr int exit_to_be_continued = 85;
+
+// Who asked the program to stop. A later one in this order outranks an earlier one.
+enum class StopCause { nobody, deadline, user, superseded };
+
+struct Seen {
+  bool linked = false;                               // the run links libckpt, now or ever before
+  std::optional<rundir::BlockEnd> recorded;          // the end record, when the program wrote one
+  std::optional<staging::OutcomeNotice> told;        // the same by way of the station (the disk may be full)
+  std::optional<int> exit_code;
+  std::optional<int> signal;
+  StopCause asked = StopCause::nobody;
+  bool killed = false;                               // by ckptrun, because time was up or somebody said: now
+};
+
+struct Verdict {
+  rundir::Outcome outcome = rundir::Outcome::crashed;
+  std::string reason;                                // one line for people
+};
+
+Verdict judge(const Seen& seen);
+
+// One block of this ckptrun, after its end.
+struct BlockResult {
+  std::uint64_t block = 0;
+  bool linked = false;
+  std::optional<rundir::SnapshotId> resumed_from;
+  std::optional<rundir::SnapshotId> newest;          // durable when it ended
+  rundir::Outcome outcome = rundir::Outcome::crashed;
+  std::string reason;
+  std::optional<int> exit_code;
+  std::optional<int> signal;
+  StopCause asked = StopCause::nobody;
+  bool reached_point = false;                        // the program passed a safe point
+  bool started = true;                               // false: exec failed; exit_code says 126 or 127
+  double seconds = 0;
+  engine::Costs costs;                               // measured in this block, 0 where unknown
+};
+
+// A newer state than the one it resumed from; for a program without libckpt its word (85) is all there is.
+bool made_progress(const BlockResult& result) noexcept;
+
+// What ckptrun exits with after a crash: the program's code (1 if that was 0), 128 + n for signals.
+int exit_code_of_crash(const BlockResult& result) noexcept;
+
+std::string describe_exit(std::optional<int> exit_code, std::optional<int> signal);   // "exit code 3", "SIGKILL (9)"
+
+}  // namespace ckpt::supervisor

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything this process has started, in whatever session or process group. As a subreaper it stays the ancestor of
+// descendants whose parents have died, so a walk over /proc finds them all.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <vector>
+
+#include "base/clock.hpp"
+
+namespace ckpt::supervisor {
+
+void become_subreaper() noexcept;
+
+std::vector<pid_t> descendants();   // of this process, living ones (no zombies)
+
+// TERM, `grace_seconds`, KILL; returns when all are gone, or false when some do not die (they wait for a dead disk).
+// `reap` collects the ended ones and says whether a child is left: without a child there is no descendant either.
+bool end_descendants(Clock& clock, double grace_seconds, const std::function<bool()>& reap);
+
+}  // namespace ckpt::supervisor

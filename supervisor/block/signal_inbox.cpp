@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "block/signal_inbox.hpp"
+
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/error.hpp"
+
+namespace ckpt::supervisor {
+namespace {
+
+// A launcher may pass one ^C on, so that it comes twice at once: that is one press.
+constexpr double separate_press_seconds = 0.5;
+
+sigset_t set_of(std::initializer_list<int> numbers) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : numbers) sigaddset(&set, number);
+  return set;
+}
+
+}  // namespace
+
+SignalInbox::SignalInbox() {
+  const sigset_t wanted = set_of({SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD});
+  signal(SIGCHLD, SIG_DFL);   // inherited as ignored, children would vanish without a status
+  sigprocmask(SIG_BLOCK, &wanted, &former_mask_);
+  fd_ = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (fd_ < 0) fail(CKPT_ERR_INTERNAL, "signalfd: {}", errno_text(errno));
+}
+
+SignalInbox::~SignalInbox() {
+  ::close(fd_);
+  sigprocmask(SIG_SETMASK, &former_mask_, nullptr);
+}
+
+void SignalInbox::take(double monotonic_seconds) {
+  signalfd_siginfo info;
+  while (::read(fd_, &info, sizeof info) == sizeof info) take_one(static_cast<int>(info.ssi_signo), monotonic_seconds);
+}
+
+void SignalInbox::take_one(int number, double monotonic_seconds) {
+  if (number == SIGCHLD) return;   // the reader reaps whatever has ended
+  if (!stop_reason_) stop_reason_ = fmt::format("SIG{} to ckptrun", sigabbrev_np(number));
+  if (number != SIGINT) return;
+  if (!first_interrupt_) first_interrupt_ = monotonic_seconds;
+  else if (monotonic_seconds - *first_interrupt_ >= separate_press_seconds) stop_now_ = true;
+}
+
+void SignalInbox::prepare_child() const noexcept {
+  for (const int number : {SIGINT, SIGUSR1, SIGUSR2}) signal(number, SIG_IGN);
+  sigprocmask(SIG_SETMASK, &former_mask_, nullptr);
+}
+
+}  // namespace ckpt::supervisor

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chain/identity.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <string_view>
+
+#include "base/environment.hpp"
+#include "base/error.hpp"
+
+namespace ckpt::supervisor {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* folder_of_runs = "ckpt-runs";
+constexpr std::size_t shortest_value = 3;
+
+bool is_path(const std::string& text) {
+  if (text.front() == '/' || text.front() == '.') return true;
+  std::error_code ignored;
+  return text.find('/') != std::string::npos && fs::is_directory(text, ignored);
+}
+
+bool is_token_character(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
+
+bool stands_alone(const std::string& word, std::size_t at, std::size_t length) {
+  const bool free_before = at == 0 || !is_token_character(word[at - 1]);
+  const bool free_after = at + length == word.size() || !is_token_character(word[at + length]);
+  return free_before && free_after;
+}
+
+std::string replace_value(std::string word, const std::string& value, const std::string& name) {
+  for (std::size_t at = word.find(value); at != std::string::npos; at = word.find(value, at)) {
+    if (stands_alone(word, at, value.size())) {
+      word.replace(at, value.size(), name);
+      at += name.size();
+    } else {
+      ++at;
+    }
+  }
+  return word;
+}
+
+std::string quote(const std::string& word) {
+  constexpr std::string_view harmless = "-_=./,:@%+{}";
+  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [&](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || harmless.find(c) != std::string_view::npos;
+  });
+  if (plain) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+}  // namespace
+
+std::string default_run_name(const std::vector<std::string>& command) {
+  std::error_code ignored;
+  for (std::size_t i = 1; i < command.size(); ++i)
+    if (fs::is_regular_file(command[i], ignored)) return fs::path(command[i]).stem();
+  for (std::size_t i = 1; i + 1 < command.size(); ++i)
+    if (command[i] == "-m") return command[i + 1];
+  return fs::path(command.front()).filename();
+}
+
+RunIdentity identify_run(const std::string& given, const std::vector<std::string>& command) {
+  std::string text = given.empty() ? default_run_name(command) : replace_variables(given);
+  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  if (given.empty()) {
+    if (text.empty() || text == "." || text == "..")
+      fail(CKPT_ERR_CONFIG, "no name for this run follows from '{}'; give one with --run NAME", join_command(command));
+    return {text, fs::absolute(fs::path(folder_of_runs) / text)};
+  }
+  if (is_path(text)) {
+    const fs::path path = fs::absolute(text).lexically_normal();
+    const std::string name = path.has_filename() ? path.filename() : path.parent_path().filename();
+    if (name.empty()) fail(CKPT_ERR_CONFIG, "--run '{}': the root directory is no place for a run", given);
+    return {name, path};
+  }
+  const fs::path name = fs::path(text).lexically_normal();
+  return {name, fs::absolute(fs::path(folder_of_runs) / name)};
+}
+
+std::vector<std::pair<std::string, std::string>> changing_values() {
+  std::vector<std::pair<std::string, std::string>> values;
+  const JobEnvironment job = read_job_environment();
+  for (const auto& [value, name] : {std::pair{job.id, "{job}"}, {job.array_id, "{array}"}, {job.array_task, "{task}"}})
+    if (!value.empty()) values.emplace_back(value, name);
+  for (char** entry = environ; *entry; ++entry) {
+    const std::string_view text = *entry;
+    const std::size_t equals = text.find('=');
+    if (text.substr(0, 5) != "CKPT_" || equals == std::string_view::npos || equals + 1 == text.size()) continue;
+    values.emplace_back(text.substr(equals + 1), "{" + std::string(text.substr(0, equals)) + "}");
+  }
+  // Longest first, so that a directory is not replaced piecemeal by the name of the run inside it.
+  std::sort(values.begin(), values.end(), [](const auto& a, const auto& b) {
+    return a.first.size() != b.first.size() ? a.first.size() > b.first.size() : a.second < b.second;
+  });
+  return values;
+}
+
+std::vector<std::string> replace_values(std::vector<std::string> words,
+                                        const std::vector<std::pair<std::string, std::string>>& values) {
+  for (auto& word : words)
+    for (const auto& [value, name] : values)
+      if (value.size() >= shortest_value) word = replace_value(std::move(word), value, name);
+  return words;
+}
+
+// Without the words both begin and end with: what is left shows an insertion as an insertion.
+std::optional<std::string> command_difference(const std::vector<std::string>& before,
+                                              const std::vector<std::string>& now) {
+  if (before == now) return std::nullopt;
+  const auto [old_from, new_from] = std::mismatch(before.begin(), before.end(), now.begin(), now.end());
+  const auto [old_end, new_end] =
+      std::mismatch(before.rbegin(), std::make_reverse_iterator(old_from), now.rbegin(), std::make_reverse_iterator(new_from));
+  const std::string was = join_command({old_from, old_end.base()}), is = join_command({new_from, new_end.base()});
+  const std::size_t first = static_cast<std::size_t>(old_from - before.begin()) + 1;
+  if (was.empty()) return fmt::format("new at word {}: {}", first, is);
+  if (is.empty()) return fmt::format("gone from word {}: {}", first, was);
+  return fmt::format("word {} was {}, now {}", first, was, is);
+}
+
+std::string join_command(const std::vector<std::string>& words) {
+  std::string line;
+  for (const auto& word : words) line += (line.empty() ? "" : " ") + quote(word);
+  return line;
+}
+
+}  // namespace ckpt::supervisor

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// From "this command" to an open run directory: made, moved aside, or refused.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "chain/identity.hpp"
+#include "io/file_system.hpp"
+#include "rundir/blocks.hpp"
+#include "rundir/layout.hpp"
+
+namespace ckpt::supervisor {
+
+// --fresh: the run that is there becomes NAME.old-DATE, whole. CKPT_ERR_IN_USE while its owner is, or may be, alive.
+// Returns the new directory, or "" when there was nothing.
+std::string move_old_run_aside(io::FileSystem& fs, Clock& clock, const rundir::Layout& layout);
+
+// Refuses (CKPT_ERR_CONFIG, with the difference) when the run was started with another command; `accept_changes`
+// warns instead. True: run.json must be written with this command.
+bool check_command(io::FileSystem& fs, const rundir::Layout& layout, const std::vector<std::string>& command,
+                   bool accept_changes);
+void write_run(io::FileSystem& fs, Clock& clock, const rundir::Layout& layout, rundir::Permissions permissions,
+               const std::string& name, const std::vector<std::string>& command);
+
+// Warns when `keep` + 1 snapshots of the size of the newest one do not fit the free space.
+void warn_if_space_is_short(io::FileSystem& fs, const rundir::Layout& layout, std::uint64_t newest_size_bytes,
+                            std::size_t snapshots_there, std::size_t keep);
+
+}  // namespace ckpt::supervisor

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chain/step.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/quantity.hpp"
+
+namespace ckpt::supervisor {
+namespace {
+
+using rundir::Outcome;
+
+std::string place(rundir::SnapshotId id) { return fmt::format("step {} (block {})", id.step, id.block); }
+
+// "a step (26 h 00 min) and its save (40 s) do not fit …"; empty when they fit or nothing is known.
+std::string arithmetic(double block_seconds, const engine::Costs& costs) {
+  if (costs.between_points <= 0 || !engine::shortfall_seconds(block_seconds, costs)) return {};
+  return fmt::format("one step ({}) and its save ({}) do not fit a block ({}): put safe points closer together or make "
+                     "blocks longer",
+                     format_duration(costs.between_points), format_duration(costs.lead() - costs.between_points),
+                     format_duration(block_seconds - engine::safety_margin(block_seconds)));
+}
+
+Decision next_block(const ChainFacts& facts) {
+  if (facts.newest) return {Action::resume, place(*facts.newest)};
+  if (facts.ever_had_snapshots) return {Action::start_fresh, "this run had snapshots and none is left"};
+  return {Action::start_fresh, "the beginning"};
+}
+
+Decision decide_start(const ChainFacts& facts) {
+  if (facts.owner != OwnerState::gone) return {Action::wait_for_owner, facts.owner_text};
+  if (facts.complete && !facts.reopened) return {Action::complete, "this run is complete"};
+  const std::string too_short = arithmetic(facts.block_seconds, facts.earlier_costs);
+  if (!too_short.empty() && !facts.reopened) return {Action::stop, too_short};
+  return next_block(facts);
+}
+
+bool burns_blocks(const std::vector<BlockResult>& ended) {
+  if (ended.size() < short_blocks_allowed) return false;
+  return std::all_of(ended.end() - short_blocks_allowed, ended.end(), [](const BlockResult& block) {
+    return !block.linked && block.outcome == Outcome::stopped && block.asked == StopCause::nobody &&
+           block.seconds < short_block_seconds;
+  });
+}
+
+Decision no_progress(const ChainFacts& facts, const BlockResult& last) {
+  const std::string since = last.resumed_from ? place(*last.resumed_from) : std::string("the beginning");
+  const std::string why = arithmetic(facts.block_seconds, last.costs);
+  return {Action::stop, fmt::format("no progress: block {} ended without a newer snapshot than {}{}{}", last.block, since,
+                                    why.empty() ? "" : "; ", why)};
+}
+
+Decision after_stop(const ChainFacts& facts, const BlockResult& last) {
+  if (!made_progress(last)) return no_progress(facts, last);
+  if (burns_blocks(facts.ended))
+    return {Action::stop, fmt::format("no progress: {} blocks in a row ended at once, each in less than {}, with exit "
+                                      "code 85", short_blocks_allowed, format_duration(short_block_seconds))};
+  return next_block(facts);
+}
+
+bool time_was_up(const BlockResult& block) { return block.linked && block.asked == StopCause::deadline; }
+
+// The previous crash, unless a durable state was made since then.
+const BlockResult* same_crash_before(const std::vector<BlockResult>& ended) {
+  const BlockResult& last = ended.back();
+  for (auto block = ended.rbegin() + 1; block != ended.rend(); ++block) {
+    if (block->outcome == Outcome::crashed && !time_was_up(*block))
+      return block->newest == last.newest ? &*block : nullptr;
+    if (made_progress(*block)) return nullptr;
+  }
+  return nullptr;
+}
+
+bool something_to_resume(const ChainFacts& facts) {
+  const BlockResult& last = facts.ended.back();
+  if (last.linked) return facts.newest || (last.reached_point && !facts.ever_had_snapshots);
+  return facts.continued_before ||
+         std::any_of(facts.ended.begin(), facts.ended.end(), [](const auto& block) { return made_progress(block); });
+}
+
+Decision after_crash(const ChainFacts& facts, const BlockResult& last) {
+  if (!last.started) return {Action::fail, last.reason};
+  if (facts.ever_had_snapshots && !facts.newest)
+    return {Action::fail, last.reason + "; this run had snapshots and none is left"};
+  if (!something_to_resume(facts))
+    return {Action::fail, last.reason + (last.linked ? "; it came before the first safe point: not tried again"
+                                                     : "; there is nothing known to resume from: not tried again")};
+  if (const BlockResult* before = same_crash_before(facts.ended))
+    return {Action::stop, fmt::format("the same step failed twice: blocks {} and {} crashed without a newer snapshot "
+                                      "in between ({})", before->block, last.block, last.reason)};
+  return {Action::retry, facts.newest ? place(*facts.newest) : std::string("the beginning")};
+}
+
+Decision decide_after(const ChainFacts& facts) {
+  const BlockResult& last = facts.ended.back();
+  if (last.outcome == Outcome::finished) return {Action::complete, last.reason};
+  if (last.asked == StopCause::superseded)
+    return {Action::stop, "a newer block of this run has started elsewhere and goes on with it"};
+  if (last.asked == StopCause::user) return {last.outcome == Outcome::stopped ? Action::leave : Action::fail, last.reason};
+  if (last.outcome == Outcome::stopped || time_was_up(last)) return after_stop(facts, last);
+  return after_crash(facts, last);
+}
+
+}  // namespace
+
+const char* name(Action action) noexcept {
+  switch (action) {
+    case Action::start_fresh: return "start";
+    case Action::resume: return "resume";
+    case Action::retry: return "retry";
+    case Action::wait_for_owner: return "wait";
+    case Action::complete: return "complete";
+    case Action::leave: return "to be continued";
+    case Action::stop: return "stop";
+    case Action::fail: return "fail";
+  }
+  return "?";
+}
+
+Decision decide(const ChainFacts& facts, Event event) {
+  return event == Event::starting ? decide_start(facts) : decide_after(facts);
+}
+
+}  // namespace ckpt::supervisor
