@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A classifier trained from scratch that survives the end of its job: register, restore, one safe point per batch.
-#include <ckpt/ckpt.h>
+#include <ckpt/ckpt.hpp>
 #include <unistd.h>
 
 #include <cstdio>
@@ -13,32 +13,22 @@
 
 namespace {
 
-void add(ckpt_run* run, const std::string& name, void* data, ckpt_dtype dtype, std::size_t rows, std::size_t columns) {
-  ckpt_array array = {};
-  array.data = data;
-  array.dtype = dtype;
-  array.ndim = columns == 0 ? 1 : 2;
-  array.shape[0] = rows;
-  array.shape[1] = columns;
-  ckpt_add(run, name.c_str(), &array, nullptr);
+void add(ckpt::run& run, const std::string& name, Parameter& parameter) {
+  run.add("model/" + name, parameter.value.data(), {parameter.rows, parameter.columns});
+  run.add("adam/first/" + name, parameter.first_moment.data(), {parameter.rows, parameter.columns});
+  run.add("adam/second/" + name, parameter.second_moment.data(), {parameter.rows, parameter.columns});
 }
 
-void add(ckpt_run* run, const std::string& name, Parameter& parameter) {
-  add(run, "model/" + name, parameter.value.data(), CKPT_F32, parameter.rows, parameter.columns);
-  add(run, "adam/first/" + name, parameter.first_moment.data(), CKPT_F32, parameter.rows, parameter.columns);
-  add(run, "adam/second/" + name, parameter.second_moment.data(), CKPT_F32, parameter.rows, parameter.columns);
-}
-
-void add(ckpt_run* run, Training& training) {
+void add(ckpt::run& run, Training& training) {
   int number = 0;
   for (Layer& layer : training.network.layers()) {
     const std::string name = "layer" + std::to_string(++number);
     add(run, name + "/weight", layer.weight);
     add(run, name + "/bias", layer.bias);
   }
-  add(run, "shuffle/order", training.order.data(), CKPT_U32, training.order.size(), 0);
-  add(run, "shuffle/random", training.random.state.data(), CKPT_U64, training.random.state.size(), 0);
-  add(run, "loss_sum", &training.loss_sum, CKPT_F64, 1, 0);
+  run.add("shuffle/order", training.order);
+  run.add("shuffle/random", training.random.state.data(), {training.random.state.size()});
+  run.add("loss_sum", training.loss_sum);
 }
 
 // One line that is rewritten on a terminal; elsewhere a line now and then.
@@ -70,24 +60,22 @@ int run_training(const Options& options) {
   const std::uint64_t total = options.epochs * training.steps_per_epoch();
   const double steps_per_epoch = static_cast<double>(training.steps_per_epoch());
 
-  ckpt_run* run = nullptr;
   std::uint64_t step = 0;
-  ckpt_open(nullptr, &run, nullptr);
+  ckpt::run run;
   add(run, training);
-  ckpt_restore(run, &step, nullptr);
-  while (step < total && ckpt_point(run, step) == CKPT_GO) {
+  run.restore(step);
+  while (step < total && run.point(step)) {
     training.step(step++);
-    ckpt_progress(run, static_cast<double>(step) / steps_per_epoch, static_cast<double>(options.epochs), "epoch",
-                  nullptr);
+    run.progress(static_cast<double>(step) / steps_per_epoch, static_cast<double>(options.epochs), "epoch");
     if (!options.quiet) show_progress(training, step, total);
   }
   if (step == total) {   // the results first: a run that is recorded complete is not started again
     if (!options.weights_out.empty()) write_weights(training.network, options.weights_out);
     std::printf("test accuracy %.2f %%, %zu weights\n", 100 * training.accuracy(read_dataset(options.data, "t10k")),
                 training.network.parameter_count());
-    ckpt_finish(run, step, nullptr);
+    run.finish(step);
   }
-  return ckpt_close(&run);
+  return run.close();
 }
 
 }  // namespace
