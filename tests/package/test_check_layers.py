@@ -99,7 +99,7 @@ GOOD = {
     "the environment's own room": ("libckpt/base/environment.cpp", 'auto a = std::getenv("SLURM_JOB_ID");\n'),
     "the supervisor makes a child's environment": ("supervisor/block/child.cpp", 'setenv("CKPT_RUN", "x", 1);\n'),
     "the supervisor's arrows go down": (
-        "supervisor/ckptrun.cpp", '#include "chain/step.hpp"\n#include "block/outcome.hpp"\n#include "slurm/job.hpp"\n'),
+        "supervisor/ckptrun.cpp", '#include "chain/step.hpp"\n#include "block/child.hpp"\n#include "slurm/job.hpp"\n'),
     "Slurm's own room": ("supervisor/slurm/squeue.cpp", '#include "chain/scheduler.hpp"\nauto c = "squeue -h";\n'),
     "a header of exactly the length": ("libckpt/include/ckpt/ckpt.h", "\n" * 399),
     "an example with what is public": ("examples/c/ten_lines.c", "#include <ckpt/ckpt.h>\n#include <stdlib.h>\n"),
