@@ -77,8 +77,8 @@ std::string describe_claim(const Claim& claim) {
 }
 
 std::string describe_unreadable(const BlockFile& file, const Layout& layout) {
-  return fmt::format("block {}: '{}/{}' cannot be read (if nobody uses this run any more: ckpt unlock '{}')", file.block,
-                     layout.blocks(), block_file_name(file), layout.directory());
+  return fmt::format("block {}: '{}/{}' cannot be read; if nobody uses this run any more: ckpt unlock '{}'",
+                     file.block, layout.blocks(), block_file_name(file), layout.directory());
 }
 
 bool is_readable(const ProcessIdentity& who) { return !who.boot_id.empty() || !who.host.empty(); }
@@ -159,7 +159,8 @@ std::optional<std::uint64_t> Blocks::claim(Claim claim, std::optional<std::uint6
   if (seen && *seen != newest_claim(files)) return std::nullopt;
   const std::uint64_t newest = std::max(published, newest_trace(files));
   if (newest == std::numeric_limits<std::uint64_t>::max())
-    fail(CKPT_ERR_RUN_DIRECTORY, "'{}' has a file with the highest block number there is; move it away", layout_.blocks());
+    fail(CKPT_ERR_RUN_DIRECTORY, "'{}' holds the highest block number there is; move that file away",
+         layout_.directory());
   claim.block = newest + 1;
   if (!io::create_once(fs_, layout_.block_record(claim.block), to_text(claim), permissions_.file)) return std::nullopt;
   return claim.block;
@@ -173,13 +174,27 @@ void Blocks::attach(std::uint64_t block, const Attachment& attachment) {
   const Attachment earlier = read_attachment(file);
   if (is_same_process(earlier.who, attachment.who)) return;
   if (local_owner_state(earlier.who) != OwnerState::gone)
-    fail(CKPT_ERR_IN_USE, "'{}' belongs to another process with the same number, which may still live; end that one first",
+    fail(CKPT_ERR_IN_USE, "'{}' belongs to another process with this number, which may still live; end that one first",
          path);
   io::replace_file(fs_, path, to_text(attachment), permissions_.file);
 }
 
 bool Blocks::write_end(std::uint64_t block, const BlockEnd& end) {
   return io::create_once(fs_, layout_.block_end(block), to_text(end), permissions_.file);
+}
+
+void Blocks::unlock(Claim by, const std::string& reason) {
+  const Ownership current = ownership();
+  if (current.state == OwnerState::gone) return;
+  BlockEnd end;
+  end.outcome = Outcome::abandoned;
+  end.reason = reason;
+  end.writer = unlock_writer;
+  end.writer_pid = by.who.pid;
+  end.ended = by.claimed;
+  if (write_end(current.newest_block, end)) return;
+  by.role = unlock_writer;
+  if (const auto own = claim(by, current.newest_block)) write_end(*own, end);
 }
 
 std::optional<Claim> Blocks::read_claim(std::uint64_t block) const {
@@ -231,7 +246,7 @@ std::vector<BlockSummary> Blocks::history() const {
 
 bool Blocks::links_libckpt() const {
   const std::vector<BlockFile> files = list_files();
-  return std::any_of(files.begin(), files.end(), [](const BlockFile& file) { return file.kind == BlockFileKind::program; });
+  return std::any_of(files.begin(), files.end(), [](const auto& file) { return file.kind == BlockFileKind::program; });
 }
 
 }  // namespace ckpt::rundir

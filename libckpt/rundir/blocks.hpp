@@ -78,8 +78,8 @@ class Blocks {
   bool is_newest(std::uint64_t block) const { return newest() == block; }
 
   // Free when the newest block's claimer and all its attachments are gone. One counts as gone when it is this very
-  // process, when it wrote the end itself, or when the end was written by "unlock" (which then covers all). A record that
-  // cannot be read is an unknown owner.
+  // process, when it wrote the end itself, or when the end was written by "unlock" (which then covers all). A record
+  // that cannot be read is an unknown owner.
   Ownership ownership() const;
 
   // Claims the next number, durable. Does not ask whether the run is free: that is ownership()'s (and the caller's).
@@ -87,15 +87,19 @@ class Blocks {
   // Returns nullopt when another claimer was faster: ask ownership() again.
   std::optional<std::uint64_t> claim(Claim claim, std::optional<std::uint64_t> seen = std::nullopt);
 
-  // Once per process and block; again is no error. CKPT_ERR_IN_USE: the record of another process, not known to be gone,
-  // has this name (the same pid in another container).
+  // Once per process and block; again is no error. CKPT_ERR_IN_USE: another process that is not known to be gone has
+  // this name already (the same pid in another container).
   void attach(std::uint64_t block, const Attachment& attachment);
   // First writer wins: false when the end was already recorded.
   bool write_end(std::uint64_t block, const BlockEnd& end);
 
+  // A person's word that the owners are gone: frees the run. Where others have recorded the end already, a block of its
+  // own, claimed and ended at once, does it. `by` says who and when.
+  void unlock(Claim by, const std::string& reason);
+
   std::optional<Claim> read_claim(std::uint64_t block) const;     // nullopt: absent or unreadable
   std::optional<BlockEnd> read_end(std::uint64_t block) const;
-  std::vector<Attachment> read_attachments(std::uint64_t block) const;   // unreadable: only linked and who.pid are known
+  std::vector<Attachment> read_attachments(std::uint64_t block) const;   // of an unreadable one: linked and who.pid
   std::vector<BlockSummary> history() const;                      // oldest first
   bool links_libckpt() const;                                     // some block has a linked attachment
 

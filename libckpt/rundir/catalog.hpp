@@ -42,16 +42,16 @@ class Catalog {
   // Against scratch purges: touches run.json, has-snapshots and the newest snapshots; failures are ignored.
   void touch_marks() noexcept;
 
-  // Removes what retention does not keep: the newest `keep` (at least 1) stay, and `protect` (the snapshot this block resumed from)
-  // whatever its place. Only the newest block may call it. Returns how many were removed; a file that is already gone
-  // counts as removed; other failures are logged, never thrown.
+  // Removes what retention does not keep: the newest `keep` (at least 1) stay, and `protect` (the snapshot this block
+  // resumed from) whatever its place. Only the newest block may call it. Returns how many were removed; a file that is
+  // already gone counts as removed; other failures are logged, never thrown.
   std::size_t prune(std::size_t keep, const std::vector<SnapshotId>& protect);
   // "*.damaged-b0007" (…-2, -3 if taken): never replacing anything. Only the newest block may call it.
   // Returns the new path; empty when the file was gone already.
   std::string quarantine(const CatalogEntry& entry, std::uint64_t block);
-  // Leftovers of a kill: temporaries in snapshots/ of owners that are gone (the caller knows because it owns the run; its
-  // own live ones are recognised by `is_mine`), and those elsewhere, where people who own nothing write too (keep, stop,
-  // claims), once they are an hour old. Returns how many; failures are logged.
+  // Leftovers of a kill: temporaries in snapshots/ of owners that are gone (the caller knows because it owns the run;
+  // its own live ones are recognised by `is_mine`), and those elsewhere, where people who own nothing write too (keep,
+  // stop, claims), once they are an hour old. Returns how many; failures are logged.
   std::size_t remove_temporaries(const std::function<bool(const std::string& file_name)>& is_mine);
 
   // kept/<name>.h5 becomes a link to that snapshot (a copy where links are refused), replacing an earlier one of that

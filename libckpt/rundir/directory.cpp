@@ -58,13 +58,6 @@ std::vector<std::string> missing_parents(io::FileSystem& fs, const Layout& layou
   return missing;
 }
 
-void check_owner(const io::FileInfo& info, const Layout& layout, const DirectoryRules& rules) {
-  if (info.owner == ::geteuid() || rules.allow_other_owner) return;
-  fail(CKPT_ERR_RUN_DIRECTORY,
-       "run directory '{}' belongs to {}: resuming somebody else's run needs an explicit word; use another with --run",
-       layout.directory(), user_text(info.owner));
-}
-
 void check_volume(io::FileSystem& fs, const std::string& standing, const Layout& layout, const DirectoryRules& rules) {
   io::VolumeInfo volume;
   if (int error = fs.volume(standing, volume)) fail_io(error, "cannot look at the file system of '{}'", standing);
@@ -80,7 +73,7 @@ void check_volume(io::FileSystem& fs, const std::string& standing, const Layout&
 void warn_about_home(const Layout& layout) {
   const std::string home = environment_variable("HOME");
   if (home.size() < 2 || !layout.directory().starts_with(home + '/')) return;
-  log_warning("run directory '{}' is in your home directory, often small and slow on clusters; scratch is better: --run PATH",
+  log_warning("run directory '{}' is in your home directory, often small and slow on clusters; better: --run PATH",
               layout.directory());
 }
 
@@ -122,13 +115,36 @@ void create_parts(io::FileSystem& fs, const Layout& layout, Permissions permissi
   make_directory(fs, layout.logs(), permissions.directory, layout);
 }
 
-void check_writable(io::FileSystem& fs, const Layout& layout, Permissions permissions) {
+[[noreturn]] void fail_other_owner(const io::FileInfo& directory, const Layout& layout) {
+  fail(CKPT_ERR_RUN_DIRECTORY, "run directory '{}' belongs to {}; name your own with --run, or say --allow-other-owner",
+       layout.directory(), user_text(directory.owner));
+}
+
+// Makes a file and removes it: the only sure way to learn that we may write, and who we are to this file system (a
+// server may map root to nobody).
+std::uint32_t write_probe(io::FileSystem& fs, const Layout& layout, const io::FileInfo& directory) {
   const std::string probe = io::temporary_name(layout.directory() + "/probe");
   std::unique_ptr<io::File> file;
-  if (int error = fs.open(probe, io::OpenMode::create_new, permissions.file, file))
-    fail_io(error, "cannot write to run directory '{}' (name another with --run)", layout.directory());
+  int error = fs.open(probe, io::OpenMode::create_new, 0600, file);
+  if (error == EACCES && directory.owner != ::geteuid()) fail_other_owner(directory, layout);
+  if (error != 0) fail_io(error, "cannot write to run directory '{}' (name another with --run)", layout.directory());
   file.reset();
+  io::FileInfo info;
+  error = fs.info(probe, info);
   static_cast<void>(fs.remove(probe));
+  if (error != 0) fail_io(error, "cannot look at '{}', just written", probe);
+  return info.owner;
+}
+
+void check_writable(io::FileSystem& fs, const Layout& layout, const io::FileInfo& directory,
+                    const DirectoryRules& rules) {
+  const std::uint32_t ourselves = write_probe(fs, layout, directory);
+  if (directory.owner != ourselves && !rules.allow_other_owner) fail_other_owner(directory, layout);
+}
+
+io::FileInfo require_directory(io::FileSystem& fs, const Layout& layout) {
+  if (const auto info = look(fs, layout.directory(), layout)) return *info;
+  fail(CKPT_ERR_NOT_FOUND, "there is no run '{}'; name one with --run", layout.directory());
 }
 
 }  // namespace
@@ -139,25 +155,22 @@ Permissions prepare_run_directory(io::FileSystem& fs, const Layout& layout, cons
   std::vector<std::string> missing;
   if (!existing) missing = missing_parents(fs, layout, standing);
   check_volume(fs, standing, layout, rules);
-  if (existing) check_owner(*existing, layout, rules);
-  else create_run_directory(fs, layout, missing);
-  const Permissions permissions = permissions_of(fs, layout);
-  check_writable(fs, layout, permissions);
+  if (!existing) create_run_directory(fs, layout, missing);
+  const io::FileInfo directory = require_directory(fs, layout);
+  check_writable(fs, layout, directory, rules);
+  const Permissions permissions = permissions_within(directory);
   create_parts(fs, layout, permissions);
   return permissions;
 }
 
 void require_run_directory(io::FileSystem& fs, const Layout& layout) {
-  if (!look(fs, layout.directory(), layout))
-    fail(CKPT_ERR_NOT_FOUND, "there is no run '{}'; name one with --run", layout.directory());
+  require_directory(fs, layout);
   if (!look(fs, layout.snapshots(), layout))
     fail(CKPT_ERR_NOT_FOUND, "'{}' is no run directory: it has no snapshots/; name one with --run", layout.directory());
 }
 
 Permissions permissions_of(io::FileSystem& fs, const Layout& layout) {
-  const auto info = look(fs, layout.directory(), layout);
-  if (!info) fail(CKPT_ERR_NOT_FOUND, "there is no run '{}'; name one with --run", layout.directory());
-  return permissions_within(*info);
+  return permissions_within(require_directory(fs, layout));
 }
 
 }  // namespace ckpt::rundir

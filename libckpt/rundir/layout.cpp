@@ -108,7 +108,8 @@ std::optional<BlockFile> parse_block_file_name(std::string_view name) {
 }
 
 Layout::Layout(std::string run_directory) : directory_(absolute(run_directory)) {
-  if (run_directory.empty()) fail(CKPT_ERR_RUN_DIRECTORY, "the name of the run directory is empty; name one with --run");
+  if (run_directory.empty())
+    fail(CKPT_ERR_RUN_DIRECTORY, "the name of the run directory is empty; name one with --run");
   if (directory_.empty()) fail(CKPT_ERR_RUN_DIRECTORY, "'/' cannot be a run directory; name another with --run");
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Append-only JSON lines, one writer each. It explains and teaches times; it never decides what is restored or who owns.
+// Append-only JSON lines, one writer each. It explains and teaches times; it never decides what is restored or who
+// owns the run.
 #pragma once
 
 #include <mutex>

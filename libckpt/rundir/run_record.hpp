@@ -22,13 +22,15 @@ struct RunRecord {
   std::string created;                // ISO 8601
 };
 
-std::optional<RunRecord> read_run_record(io::FileSystem& fs, const Layout& layout);   // CKPT_ERR_DAMAGED if unreadable
+// nullopt when absent; CKPT_ERR_DAMAGED when it is no such record.
+std::optional<RunRecord> read_run_record(io::FileSystem& fs, const Layout& layout);
 void write_run_record(io::FileSystem& fs, const Layout& layout, const RunRecord& record, Permissions permissions);
 
 // Whole JSON object as it was written last; nullopt when absent or unreadable (it is for people, it decides nothing).
 std::optional<nlohmann::json> read_status(io::FileSystem& fs, const Layout& layout);
 // Never throws: logged once.
-void write_status(io::FileSystem& fs, const Layout& layout, const nlohmann::json& status, Permissions permissions) noexcept;
+void write_status(io::FileSystem& fs, const Layout& layout, const nlohmann::json& status,
+                  Permissions permissions) noexcept;
 
 enum class RequestKind { stop, save };
 
