@@ -33,13 +33,13 @@ struct DrainTarget {
   Clock& clock;
   std::uint64_t block = 0;
   std::size_t keep = 2;
-  std::optional<rundir::SnapshotId> resumed_from;   // protected until `keep` newer ones of this block are durable
+  std::optional<rundir::SnapshotId> resumed_from{};   // protected until `keep` newer ones of this block are durable
   unsigned threads = 1;
 };
 
 struct Staged {
-  snapshot::Header header;
-  std::vector<snapshot::ArraySource> arrays;        // point into the area (or at the program, when it waits)
+  snapshot::Header header{};
+  std::vector<snapshot::ArraySource> arrays{};      // point into the area (or at the program, when it waits)
   double stage_seconds = 0;                         // the stall, for the ledger
   double wait_seconds = 0;                          // for the previous snapshot
 };
@@ -48,7 +48,7 @@ struct Durable {
   rundir::SnapshotId id;
   double drain_seconds = 0;      // encode + write + fsync
   double publish_seconds = 0;    // rename + directory sync + ledger
-  snapshot::WriteResult written;
+  snapshot::WriteResult written{};
 };
 
 // Makes one staged snapshot durable, in the calling thread. Throws; then the older snapshots stand and the temporary

@@ -40,9 +40,9 @@ void require_newest(const DrainTarget& target) {
 
 // After the publish: a mark without any snapshot would turn a fresh run into a lost one should we die in between, while
 // a snapshot without the mark is found by looking. Before anybody is told: what is durable must never be forgotten.
-void mark_or_take_back(const DrainTarget& target, const std::string& path, bool first) {
+void mark_or_take_back(const DrainTarget& target, const std::string& path) {
   try {
-    if (first || !target.catalog.ever_had_snapshots()) target.catalog.mark_has_snapshots();
+    target.catalog.mark_has_snapshots();
   } catch (...) {
     static_cast<void>(target.fs.remove(path));
     throw;
@@ -91,7 +91,7 @@ Durable make_durable(const DrainTarget& target, const Staged& staged, std::size_
 
   require_newest(target);
   file.publish_as(path);
-  mark_or_take_back(target, path, published_by_this_block == 0);
+  mark_or_take_back(target, path);
   durable.publish_seconds = target.clock.monotonic_seconds() - written;
   write_ledger(target, staged, durable);
   prune(target, published_by_this_block + 1);

@@ -23,20 +23,20 @@ constexpr int station_protocol = 1;
 
 struct Hello {
   int protocol = station_protocol;
-  std::string version;           // of libckpt
-  std::string run_directory;
+  std::string version{};         // of libckpt
+  std::string run_directory{};
   std::uint64_t block = 0;
   std::uint64_t rank = 0;
   std::int64_t pid = 0;          // as the program sees itself; the peer credentials outrank it
 };
 struct Status {
-  std::optional<std::uint64_t> step;         // newest safe point
+  std::optional<std::uint64_t> step{};       // newest safe point
   double done = 0, total = 0;                // ckpt_progress; total <= 0: unknown
-  std::string unit;
+  std::string unit{};
   double stall_seconds = 0;                  // sum over this block
   double seconds_between_points = 0;         // 0: not measured yet
-  std::string save_error;                    // why the last save failed, or empty
-  std::optional<double> stop_in_seconds;     // when the program expects to stop
+  std::string save_error{};                  // why the last save failed, or empty
+  std::optional<double> stop_in_seconds{};   // when the program expects to stop
 };
 struct DurableNotice {
   std::uint64_t step = 0;
@@ -46,24 +46,24 @@ struct DurableNotice {
 enum class ProgramOutcome { finished, stopped, failed };
 struct OutcomeNotice {                       // also written to the end record; this one is faster
   ProgramOutcome outcome = ProgramOutcome::failed;
-  std::optional<std::uint64_t> step;
-  std::string reason;
+  std::optional<std::uint64_t> step{};
+  std::string reason{};
 };
 
 struct Welcome {
   bool accepted = false;                     // false: another program is served; run inert
-  std::string reason;                        // why not
+  std::string reason{};                      // why not
   double block_seconds = std::numeric_limits<double>::infinity();       // whole length of the block
   double seconds_to_end = std::numeric_limits<double>::infinity();      // until it is killed
   double seconds_to_deadline = std::numeric_limits<double>::infinity(); // until everything must be durable
-  std::vector<std::pair<std::string, std::string>> config;              // keys of ckpt_config_set
+  std::vector<std::pair<std::string, std::string>> config{};            // keys of ckpt_config_set
 };
 struct TimeNotice {
   double seconds_to_end = std::numeric_limits<double>::infinity();
   double seconds_to_deadline = std::numeric_limits<double>::infinity();
 };
 struct SaveRequest {};
-struct StopRequest { std::string reason; };  // "SIGTERM to ckptrun", "ckpt stop by alice"
+struct StopRequest { std::string reason{}; };  // "SIGTERM to ckptrun", "ckpt stop by alice"
 
 using FromProgram = std::variant<Hello, Status, DurableNotice, OutcomeNotice>;
 using FromCkptrun = std::variant<Welcome, TimeNotice, SaveRequest, StopRequest>;
