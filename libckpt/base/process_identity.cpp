@@ -69,6 +69,11 @@ ProcessIdentity identify_process(std::int64_t pid) {
 
 ProcessIdentity identify_self() { return identify_process(::getpid()); }
 
+bool is_same_process(const ProcessIdentity& one, const ProcessIdentity& other) {
+  return one.pid == other.pid && one.start_ticks != 0 && one.start_ticks == other.start_ticks && !one.boot_id.empty() &&
+         one.boot_id == other.boot_id && one.pid_namespace == other.pid_namespace;
+}
+
 OwnerState local_owner_state(const ProcessIdentity& owner) {
   const ProcessIdentity here = identify_process(owner.pid);
   if (owner.boot_id.empty() || here.boot_id.empty()) return OwnerState::unknown;

@@ -22,6 +22,9 @@ struct ProcessIdentity {
 ProcessIdentity identify_process(std::int64_t pid);   // of this machine; start_ticks = 0 when it is not there
 ProcessIdentity identify_self();
 
+// Not a comparison of all fields: a user may change, a process without start_ticks is known to nobody.
+bool is_same_process(const ProcessIdentity& one, const ProcessIdentity& other);
+
 enum class OwnerState { alive, gone, unknown };
 
 // alive/gone only where that is certain: same boot and pid namespace, or same machine after a reboot. Else unknown.

@@ -104,7 +104,6 @@ class Blocks {
   bool links_libckpt() const;                                     // some block has a linked attachment
 
  private:
-  std::vector<BlockFile> list_files() const;
   Attachment read_attachment(const BlockFile& file) const;
   BlockSummary summary(std::uint64_t block, const std::vector<BlockFile>& files) const;
 

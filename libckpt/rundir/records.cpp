@@ -9,6 +9,15 @@ namespace {
 
 using nlohmann::json;
 
+struct OutcomeName {
+  Outcome outcome;
+  const char* name;
+};
+constexpr OutcomeName outcome_names[] = {{Outcome::finished, "finished"},
+                                         {Outcome::stopped, "stopped"},
+                                         {Outcome::crashed, "crashed"},
+                                         {Outcome::abandoned, "abandoned"}};
+
 json to_json(const ProcessIdentity& who) {
   return {{"host", who.host},
           {"machine_id", who.machine_id},
@@ -56,6 +65,20 @@ auto parse(const std::string& text, Read read) noexcept -> std::optional<decltyp
 }
 
 }  // namespace
+
+const char* name(Outcome outcome) noexcept {
+  for (const OutcomeName& entry : outcome_names) {
+    if (entry.outcome == outcome) return entry.name;
+  }
+  return "unknown";
+}
+
+std::optional<Outcome> parse_outcome(std::string_view text) noexcept {
+  for (const OutcomeName& entry : outcome_names) {
+    if (entry.name == text) return entry.outcome;
+  }
+  return std::nullopt;
+}
 
 std::string pretty(const json& value) { return value.dump(2, ' ', false, json::error_handler_t::replace) + '\n'; }
 

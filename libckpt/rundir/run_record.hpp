@@ -40,7 +40,8 @@ struct Request {
   std::string from;                   // "alice, pid 4711 on login1"
   std::string path;
 };
-std::string send_request(io::FileSystem& fs, const Layout& layout, RequestKind kind, Permissions permissions);  // its path
+// Returns its path.
+std::string send_request(io::FileSystem& fs, const Layout& layout, RequestKind kind, Permissions permissions);
 // Requests in the order they were made, already removed. Errors are logged, never thrown; an absent directory is empty.
 std::vector<Request> take_requests(io::FileSystem& fs, const Layout& layout) noexcept;
 
