@@ -53,10 +53,6 @@ class TemporaryFile {
   const std::string& name() const { return name_; }
   const FileInfo& info() const { return info_; }
   void set_moved() { moved_ = true; }   // the temporary name is no more
-  bool has_second_name() const {
-    FileInfo now;
-    return fs_.info(name_, now) == 0 && now.link_count > 1;
-  }
 
  private:
   int write(std::string_view content, std::uint32_t permissions) {
@@ -92,11 +88,14 @@ bool create_exclusively(FileSystem& fs, const std::string& path, std::string_vie
 bool create_by_link(FileSystem& fs, const std::string& path, std::string_view content, std::uint32_t permissions) {
   const TemporaryFile temporary(fs, path, content, permissions);
   const int error = fs.link(temporary.name(), path);
-  if (!error || temporary.has_second_name() || is_named(fs, path, temporary.info())) return true;
+  if (!error || is_named(fs, path, temporary.info())) return true;
   if (error == EEXIST) return false;
   if (refuses_links(error)) return create_exclusively(fs, path, content, permissions);
   fail_io(error, "cannot create {}", path);
 }
+
+// So that the temporary name of a file with the longest possible name (255 bytes) is possible as well.
+constexpr std::size_t longest_shown_bytes = 150, longest_host_bytes = 64;
 
 std::string host_name() {
   char host[256] = "";
@@ -113,8 +112,9 @@ std::uint64_t next_number() {
 }  // namespace
 
 std::string temporary_name(const std::string& path) {
-  static const std::string host = host_name();
-  const std::string name = fmt::format(".{}.tmp-{}-{}-{}", base_name(path), host, ::getpid(), next_number());
+  static const std::string host = host_name().substr(0, longest_host_bytes);
+  const std::string shown = base_name(path).substr(0, longest_shown_bytes);
+  const std::string name = fmt::format(".{}.tmp-{}-{}-{}", shown, host, ::getpid(), next_number());
   const std::size_t slash = path.rfind('/');
   return slash == std::string::npos ? name : path.substr(0, slash + 1) + name;
 }

@@ -11,7 +11,8 @@
 
 namespace ckpt::io {
 
-// A name in the same directory as `path` that no other process uses: ".<name>.tmp-<host>-<pid>-<counter>".
+// A name in the same directory as `path` that no other process uses: ".<name>.tmp-<host>-<pid>-<counter>"; of a long
+// name only the beginning.
 std::string temporary_name(const std::string& path);
 bool is_temporary_name(std::string_view file_name) noexcept;   // file name without directory
 

@@ -177,6 +177,37 @@ TEST_CASE("reading a file gives all of it, or says which file and why") {
   }
 }
 
+TEST_CASE("a file that becomes shorter while it is read gives what was left") {
+  FakeDisk disk;
+  disk.put("/run/a", "content");
+  disk.at_call(3, [&] { disk.cut("/run/a", 4); });
+  CHECK(io::read_file(disk, "/run/a") == "cont");
+  CHECK(disk.log()[2].name == "read_at");
+}
+
+TEST_CASE("replacing and creating call the disk no more often than they must") {
+  FakeDisk disk;
+  disk.make_directories("/run");
+  const auto names = [&] {
+    Files called;
+    for (const auto& call : disk.log()) called.push_back(call.name);
+    return called;
+  };
+  SECTION("replace") {
+    io::replace_file(disk, "/run/status", "content", 0600);
+    CHECK(names() == Files{"open", "write_at", "sync", "close", "info", "rename_replacing", "sync_directory"});
+  }
+  SECTION("create") {
+    CHECK(io::create_once(disk, "/run/claim", "content", 0600));
+    CHECK(names() == Files{"open", "write_at", "sync", "close", "info", "link", "remove", "sync_directory"});
+  }
+  SECTION("publish") {
+    disk.put("/run/new", "content");
+    io::publish_new(disk, "/run/new", "/run/published");
+    CHECK(names() == Files{"info", "rename_new", "sync_directory"});
+  }
+}
+
 TEST_CASE("temporary names lie beside their file, are all different and can be recognised") {
   std::set<std::string> names;
   for (int i = 0; i < 100; ++i) names.insert(io::temporary_name("/run/snapshots/step-1.h5"));
@@ -184,6 +215,7 @@ TEST_CASE("temporary names lie beside their file, are all different and can be r
   CHECK(io::parent_directory(*names.begin()) == "/run/snapshots");
   CHECK(io::is_temporary_name(io::base_name(*names.begin())));
   CHECK(io::is_temporary_name(io::temporary_name("plain")));
+  CHECK(io::temporary_name(std::string(255, 'x')).size() <= 255);
   CHECK(io::is_temporary_name(io::base_name(io::temporary_name("/plain"))));
   for (const char* name : {"", ".", "..", "step-1.h5", ".hidden", "a.tmp-x", ".tmp-x", "step-1.h5.damaged-b0007"})
     CHECK_FALSE(io::is_temporary_name(name));
