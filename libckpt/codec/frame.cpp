@@ -105,6 +105,8 @@ void Decoder::decode(std::span<const std::byte> frame, std::uint32_t element_siz
   if (element_size > 1) unshuffle(content, element_size, chunk);
 }
 
+std::size_t largest_frame(std::size_t chunk_bytes) noexcept { return ZSTD_compressBound(chunk_bytes); }
+
 std::uint32_t stored_checksum(std::span<const std::byte> frame) {
   if (frame.size() < smallest_frame) fail(CKPT_ERR_DAMAGED, "a frame too short to hold a checksum");
   return little_endian(frame.data() + frame.size() - checksum_bytes);

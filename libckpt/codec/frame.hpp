@@ -42,6 +42,8 @@ class Decoder {
   std::unique_ptr<Impl> impl_;
 };
 
+// No frame of a chunk of this size is larger.
+std::size_t largest_frame(std::size_t chunk_bytes) noexcept;
 // The content checksum stored in the last four bytes of a frame (XXH64 of the content, low 32 bits, little-endian).
 std::uint32_t stored_checksum(std::span<const std::byte> frame);   // CKPT_ERR_DAMAGED when it is too short to hold one
 

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "snapshot/hdf5.hpp"
+
+namespace ckpt::snapshot {
+namespace {
+
+std::mutex& hdf5_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+struct Walk {
+  std::string innermost;
+  bool out_of_memory = false;
+};
+
+herr_t visit_error(unsigned position, const H5E_error2_t* error, void* data) {
+  auto& walk = *static_cast<Walk*>(data);
+  try {
+    if (position == 0 && error->desc) walk.innermost = error->desc;
+  } catch (...) {   // no memory for the text: the status still tells
+    walk.out_of_memory = true;
+  }
+  if (error->maj_num == H5E_RESOURCE && (error->min_num == H5E_NOSPACE || error->min_num == H5E_CANTALLOC))
+    walk.out_of_memory = true;
+  return 0;
+}
+
+}  // namespace
+
+Hdf5Scope::Hdf5Scope() : lock_(hdf5_mutex()) {
+  if (H5Eauto_is_v2(H5E_DEFAULT, &reporting_version_) < 0) return;
+  reporting_version_ = reporting_version_ ? 2 : 1;
+  // Asking by the other version's function is an error that HDF5 would print.
+  if (reporting_version_ == 2)
+    H5Eget_auto2(H5E_DEFAULT, &handler2_, &handler_data_);
+  else
+    H5Eget_auto1(&handler1_, &handler_data_);
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
+
+Hdf5Scope::~Hdf5Scope() {
+  if (reporting_version_ == 2) H5Eset_auto2(H5E_DEFAULT, handler2_, handler_data_);
+  if (reporting_version_ == 1) H5Eset_auto1(handler1_, handler_data_);
+}
+
+Hdf5Failed::Hdf5Failed(const char* doing) {
+  Walk walk;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, visit_error, &walk);
+  out_of_memory_ = walk.out_of_memory;
+  text_ = walk.innermost.empty() ? std::string(doing) : std::string(doing) + ": " + walk.innermost;
+}
+
+}  // namespace ckpt::snapshot
