@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/block_view.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/clock.hpp"
+#include "rundir/ledger.hpp"
+
+namespace ckpt::tools {
+namespace {
+
+using Lines = std::vector<nlohmann::json>;
+
+Lines read_program_ledgers(io::FileSystem& fs, const rundir::Layout& layout, std::uint64_t block,
+                           const std::vector<rundir::Attachment>& attachments) {
+  Lines all;
+  for (const rundir::Attachment& attachment : attachments) {
+    if (!attachment.linked) continue;
+    Lines lines = rundir::read_ledger(fs, layout.program_ledger(block, attachment.who.pid));
+    all.insert(all.end(), lines.begin(), lines.end());
+  }
+  return all;
+}
+
+void take_event(const nlohmann::json& line, BlockView& block) {
+  const std::string event = text_in(line, "event");
+  if (event == "restored") block.from_step = count_in(line, "step");
+  if (event == "fresh") block.fresh = true;
+  if (event == "save_failed") block.save_error = text_in(line, "reason");
+  if (event == "staged") {
+    block.stall_seconds += number_in(line, "stall_seconds").value_or(0) + number_in(line, "wait_seconds").value_or(0);
+  }
+  if (event != "durable") return;
+  ++block.snapshots;
+  block.to_step = count_in(line, "step");
+  block.save_error.clear();
+}
+
+double end_of(const BlockView& block, const Lines& lines, bool is_running) {
+  if (block.summary.end) return block.summary.end->ended;
+  if (is_running) return system_clock().wall_seconds();
+  double last = block.summary.claim.claimed;
+  for (const nlohmann::json& line : lines) last = std::max(last, number_in(line, "time").value_or(0));
+  return last;
+}
+
+bool is_newest(const rundir::BlockSummary& summary, const RunView& run) {
+  return summary.claim.block == run.ownership.newest_block;
+}
+
+}  // namespace
+
+BlockView view_block(io::FileSystem& fs, const RunView& run, const rundir::BlockSummary& summary) {
+  BlockView block;
+  block.summary = summary;
+  Lines lines = read_program_ledgers(fs, run.layout, summary.claim.block, summary.attachments);
+  for (const nlohmann::json& line : lines) take_event(line, block);
+  if (!block.to_step) block.to_step = summary.end ? summary.end->step : block.from_step;
+  const Lines supervisor = rundir::read_ledger(fs, run.layout.ckptrun_ledger(summary.claim.block));
+  lines.insert(lines.end(), supervisor.begin(), supervisor.end());
+  const bool is_running = is_newest(summary, run) && run.may_be_running();
+  block.seconds = std::max(0.0, end_of(block, lines, is_running) - summary.claim.claimed);
+  return block;
+}
+
+std::vector<BlockView> view_blocks(io::FileSystem& fs, const RunView& run) {
+  std::vector<BlockView> blocks;
+  const rundir::Blocks records(fs, run.layout, run.permissions);
+  for (const rundir::BlockSummary& summary : records.history()) blocks.push_back(view_block(fs, run, summary));
+  return blocks;
+}
+
+std::string describe_end(const BlockView& block, const RunView& run) {
+  const auto& end = block.summary.end;
+  if (end) {
+    const bool continued = end->outcome == rundir::Outcome::stopped;
+    return fmt::format("{}: {}", continued ? "to be continued" : rundir::name(end->outcome), end->reason);
+  }
+  if (is_newest(block.summary, run) && run.may_be_running()) return name(run.state);
+  return "interrupted: it left no word";
+}
+
+std::optional<Progress> last_progress(io::FileSystem& fs, const rundir::Layout& layout, std::uint64_t block) {
+  std::optional<Progress> progress;
+  if (block == 0) return progress;
+  const auto attachments = rundir::Blocks(fs, layout, {}).read_attachments(block);
+  for (const nlohmann::json& line : read_program_ledgers(fs, layout, block, attachments)) {
+    const auto done = number_in(line, "done");
+    if (text_in(line, "event") != "progress" || !done) continue;
+    progress = Progress{*done, number_in(line, "total").value_or(0), text_in(line, "unit")};
+  }
+  return progress;
+}
+
+}  // namespace ckpt::tools

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace ckpt::tools {
+namespace {
+
+using Row = std::vector<Cell>;
+
+std::vector<std::size_t> widths_of(const std::vector<Row>& rows, std::size_t columns) {
+  std::vector<std::size_t> widths(columns, 0);
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i].text));
+  }
+  return widths;
+}
+
+void print_row(const Row& row, const std::vector<Column>& columns, const std::vector<std::size_t>& widths) {
+  std::string line;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    const std::string padding(widths[i] - display_width(row[i].text), ' ');
+    const std::string text = paint(row[i].tone, row[i].text);
+    line += columns[i].align == Align::right ? padding + text : text + padding;
+    line += "  ";
+  }
+  line.erase(line.find_last_not_of(' ') + 1);
+  fmt::print("{}\n", line);
+}
+
+}  // namespace
+
+void Table::print() const {
+  Row titles;
+  bool titled = false;
+  for (const Column& column : columns_) {
+    titles.emplace_back(column.title, Tone::bold);
+    titled = titled || !column.title.empty();
+  }
+  std::vector<Row> rows = rows_;
+  if (titled) rows.insert(rows.begin(), titles);
+  const auto widths = widths_of(rows, columns_.size());
+  for (const Row& row : rows) print_row(row, columns_, widths);
+}
+
+}  // namespace ckpt::tools

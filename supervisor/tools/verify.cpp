@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// ckpt verify: every byte of every snapshot.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/parallel.hpp"
+#include "base/quantity.hpp"
+#include "snapshot/reader.hpp"
+#include "tools/find_run.hpp"
+#include "tools/run_view.hpp"
+#include "tools/table.hpp"
+#include "tools/verbs.hpp"
+
+namespace ckpt::tools {
+namespace {
+
+constexpr unsigned most_threads = 4;
+
+struct Candidate {
+  std::string path;
+  bool may_vanish = false;   // listed in a run that may be pruning
+};
+
+enum class Result { whole, damaged, unreadable };
+
+const char* name(Result result) {
+  switch (result) {
+    case Result::whole: return "whole";
+    case Result::damaged: return "damaged";
+    case Result::unreadable: return "unreadable";
+  }
+  return "";
+}
+
+struct Checked {
+  std::string path;
+  Result result = Result::whole;
+  std::string reason;
+  std::uint64_t state_bytes = 0;
+};
+
+// A run that had snapshots and has none is itself damage: there is nothing left to restore.
+void add_run(io::FileSystem& fs, const std::string& given, std::vector<Candidate>& candidates,
+             std::vector<Checked>& lost) {
+  const RunView view = view_run(fs, choose_run(fs, given));
+  const rundir::Catalog catalog(fs, view.layout, view.permissions);
+  if (view.snapshots.empty() && catalog.ever_had_snapshots()) {
+    lost.push_back({view.layout.directory(), Result::damaged, "it had snapshots and none is left", 0});
+  }
+  std::set<std::uint64_t> inodes;
+  for (const auto& entry : view.snapshots) {
+    io::FileInfo info;
+    if (fs.info(entry.path, info) == 0) inodes.insert(info.inode);
+    candidates.push_back({entry.path, true});
+  }
+  for (const auto& kept : catalog.kept()) {
+    if (inodes.insert(kept.inode).second) candidates.push_back({kept.path, true});
+  }
+}
+
+// nullopt: pruned since it was listed.
+std::optional<Checked> check(io::FileSystem& fs, const Candidate& candidate) {
+  Checked checked{candidate.path, Result::whole, "", 0};
+  ProgressBar bar(candidate.path);
+  try {
+    snapshot::Reader reader(fs, candidate.path);
+    checked.state_bytes = reader.state_bytes();
+    reader.verify(usable_threads(most_threads), [&](std::uint64_t done) { bar.show(done, checked.state_bytes); });
+  } catch (const Error& error) {
+    if (error.status() == CKPT_ERR_NOT_FOUND && candidate.may_vanish) return std::nullopt;
+    checked.result = error.status() == CKPT_ERR_DAMAGED ? Result::damaged : Result::unreadable;
+    checked.reason = error.what();
+  }
+  return checked;
+}
+
+void print_text(const std::vector<Checked>& all) {
+  for (const Checked& checked : all) {
+    const bool whole = checked.result == Result::whole;
+    const std::string about = whole ? fmt::format("{}, {}", checked.path, format_size(checked.state_bytes))
+                                    : checked.reason;
+    const Tone colour = whole ? Tone::good : Tone::bad;
+    fmt::print("{}{}  {}\n", paint(colour, name(checked.result)), whole ? "  " : "", printable(about));
+  }
+  if (all.empty()) fmt::print("no snapshots yet\n");
+}
+
+void print_as_json(const std::vector<Checked>& all) {
+  Json files = Json::array();
+  for (const Checked& checked : all) {
+    files.push_back({{"file", checked.path}, {"result", name(checked.result)}, {"reason", checked.reason},
+                     {"state_bytes", checked.state_bytes}});
+  }
+  const auto damaged = std::ranges::count(all, Result::damaged, &Checked::result);
+  const auto unreadable = std::ranges::count(all, Result::unreadable, &Checked::result);
+  print_json({{"files", files}, {"damaged", damaged}, {"unreadable", unreadable}});
+}
+
+}  // namespace
+
+int verify(const std::vector<std::string>& what, Format format) {
+  io::FileSystem& fs = io::file_system();
+  std::vector<Candidate> candidates;
+  std::vector<Checked> all;
+  for (const std::string& one : what.empty() ? std::vector<std::string>{""} : what) {
+    if (!one.empty() && is_file(fs, one)) candidates.push_back({one, false});
+    else add_run(fs, one, candidates, all);
+  }
+  for (const Candidate& candidate : candidates) {
+    if (auto checked = check(fs, candidate)) all.push_back(std::move(*checked));
+  }
+  if (format == Format::json) print_as_json(all);
+  else print_text(all);
+  const auto any = [&](Result result) { return std::ranges::find(all, result, &Checked::result) != all.end(); };
+  if (any(Result::damaged)) return exit_no;
+  return any(Result::unreadable) ? exit_error : 0;
+}
+
+}  // namespace ckpt::tools
