@@ -16,11 +16,11 @@
 namespace ckpt::rundir {
 namespace {
 
-constexpr std::uint32_t setgid = 02000;
+constexpr std::uint32_t setgid_bit = 02000;
 
 // A group directory is meant to be shared with its group.
 Permissions permissions_within(const io::FileInfo& directory) {
-  if (directory.mode & setgid) return {.directory = setgid | 0750, .file = 0640};
+  if (directory.mode & setgid_bit) return {.directory = setgid_bit | 0750, .file = 0640};
   return {};
 }
 
