@@ -117,6 +117,7 @@ int RunningBlock::start() {
   run_.status.set("pid", child_.pid());
   run_.status.set_end(end_);
   run_.status.write();
+  if (plan_.once_started) plan_.once_started();
   return exec_error;
 }
 
@@ -223,7 +224,7 @@ BlockResult RunningBlock::finish(int exec_error) {
   result.seconds = now() - started_;
   const ProgramNews& news = talk_.news();
   if (news.status) result.costs.between_points = news.status->seconds_between_points;
-  if (news.durable) result.costs.stage = news.durable->stall_seconds;
+  if (news.durable) result.costs.stage = news.durable->stall_seconds / static_cast<double>(news.durable_count);
   if (news.durable) result.costs.drain = news.durable->drain_seconds;
   record(result);
   return result;

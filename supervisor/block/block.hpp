@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -40,6 +41,7 @@ struct BlockPlan {
   bool linked_before = false;                       // an earlier block of this run linked libckpt
   std::string staging_size;                         // as the user wrote it; empty: not given
   std::vector<std::pair<std::string, std::string>> program_config;   // keys of ckpt_config_set
+  std::function<void()> once_started;               // what need not delay the program's start
 };
 
 // Starts the program and returns when all of its processes are gone and the end is recorded.

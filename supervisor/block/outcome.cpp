@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "block/outcome.hpp"
 
-#include <csignal>
-#include <cstring>
-
 #include <fmt/format.h>
+
+#include "block/signal_inbox.hpp"
 
 namespace ckpt::supervisor {
 namespace {
@@ -84,10 +83,7 @@ int exit_code_of_crash(const BlockResult& result) noexcept {
 }
 
 std::string describe_exit(std::optional<int> exit_code, std::optional<int> signal) {
-  if (signal) {
-    const char* name = sigabbrev_np(*signal);
-    return name ? fmt::format("killed by SIG{}", name) : fmt::format("killed by signal {}", *signal);
-  }
+  if (signal) return "killed by " + signal_name(*signal);
   return exit_code ? fmt::format("exit code {}", *exit_code) : std::string("its end was not seen");
 }
 

@@ -58,6 +58,6 @@ bool made_progress(const BlockResult& result) noexcept;
 // What ckptrun exits with after a crash: the program's code (1 if that was 0), 128 + n for signals.
 int exit_code_of_crash(const BlockResult& result) noexcept;
 
-std::string describe_exit(std::optional<int> exit_code, std::optional<int> signal);   // "exit code 3", "SIGKILL (9)"
+std::string describe_exit(std::optional<int> exit_code, std::optional<int> signal);   // "exit code 3", "killed by SIGKILL"
 
 }  // namespace ckpt::supervisor

@@ -79,7 +79,10 @@ bool ProgramTalk::hear_served() {
 
 void ProgramTalk::take(const FromProgram& message) {
   if (const auto* status = std::get_if<Status>(&message)) news_.status = *status;
-  if (const auto* durable = std::get_if<DurableNotice>(&message)) news_.durable = *durable;
+  if (const auto* durable = std::get_if<DurableNotice>(&message)) {
+    news_.durable = *durable;
+    ++news_.durable_count;
+  }
   if (const auto* outcome = std::get_if<OutcomeNotice>(&message)) news_.outcome = *outcome;
 }
 

@@ -19,6 +19,7 @@ struct ProgramNews {
   std::optional<staging::Status> status;
   std::optional<staging::DurableNotice> durable;
   std::optional<staging::OutcomeNotice> outcome;
+  std::uint64_t durable_count = 0;      // in this block
   std::uint64_t served_count = 0;       // programs that were accepted
   std::int64_t served_pid = 0;          // the newest of them
 };

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <utility>
 
 #include "base/error.hpp"
 
@@ -23,6 +23,17 @@ sigset_t set_of(std::initializer_list<int> numbers) {
 }
 
 }  // namespace
+
+// Not sigabbrev_np: it is younger than the C library of many clusters.
+std::string signal_name(int number) {
+  constexpr std::pair<int, const char*> names[] = {
+      {SIGHUP, "HUP"},   {SIGINT, "INT"},   {SIGQUIT, "QUIT"}, {SIGILL, "ILL"},   {SIGTRAP, "TRAP"}, {SIGABRT, "ABRT"},
+      {SIGBUS, "BUS"},   {SIGFPE, "FPE"},   {SIGKILL, "KILL"}, {SIGUSR1, "USR1"}, {SIGSEGV, "SEGV"}, {SIGUSR2, "USR2"},
+      {SIGPIPE, "PIPE"}, {SIGALRM, "ALRM"}, {SIGTERM, "TERM"}, {SIGXCPU, "XCPU"}, {SIGXFSZ, "XFSZ"}, {SIGSYS, "SYS"}};
+  for (const auto& [known, name] : names)
+    if (known == number) return fmt::format("SIG{}", name);
+  return fmt::format("signal {}", number);
+}
 
 SignalInbox::SignalInbox() {
   const sigset_t wanted = set_of({SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD});
@@ -44,7 +55,7 @@ void SignalInbox::take(double monotonic_seconds) {
 
 void SignalInbox::take_one(int number, double monotonic_seconds) {
   if (number == SIGCHLD) return;   // the reader reaps whatever has ended
-  if (!stop_reason_) stop_reason_ = fmt::format("SIG{} to ckptrun", sigabbrev_np(number));
+  if (!stop_reason_) stop_reason_ = signal_name(number) + " to ckptrun";
   if (number != SIGINT) return;
   if (!first_interrupt_) first_interrupt_ = monotonic_seconds;
   else if (monotonic_seconds - *first_interrupt_ >= separate_press_seconds) stop_now_ = true;

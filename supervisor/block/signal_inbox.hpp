@@ -9,6 +9,8 @@
 
 namespace ckpt::supervisor {
 
+std::string signal_name(int number);   // "SIGTERM"; "signal 35" where there is no name
+
 class SignalInbox {
  public:
   SignalInbox();     // blocks TERM, INT, USR1, USR2 and CHLD; throws CKPT_ERR_INTERNAL

@@ -42,6 +42,7 @@ class Chain {
   bool wait_a_little(const std::string& owner);     // false: somebody asked to stop meanwhile
   void prepare_first_block();
   void run_one(std::uint64_t block);
+  void remember_command();
   int conclude(const Decision& decision);
   int exit_code(const Decision& decision) const;
   void show(const Decision& decision);
@@ -64,7 +65,7 @@ class Chain {
 rundir::Layout open_layout(io::FileSystem& fs, Clock& clock, const ChainOptions& options) {
   rundir::Layout layout(options.run.directory);
   if (options.fresh)
-    if (const std::string moved = move_old_run_aside(fs, clock, layout); !moved.empty())
+    if (const std::string moved = move_old_run_aside(fs, clock, layout, options.rules); !moved.empty())
       log_info("the old run is now {}", moved);
   return layout;
 }
@@ -194,17 +195,22 @@ void Chain::prepare_first_block() {
 
 void Chain::run_one(std::uint64_t block) {
   if (facts_.ended.empty()) prepare_first_block();
-  if (write_run_record_)
-    write_run(run_.fs, run_.clock, layout_, permissions_, options_.run.name, recorded_command_);
-  write_run_record_ = false;
   wait_seconds_ = first_wait_seconds;
   ledger_.emplace(run_.fs, layout_.ckptrun_ledger(block), permissions_.file);
   BlockPlan plan{block, options_.run.name, options_.command, options_.program_path, facts_.newest,
-                 options_.block_seconds, linked_, options_.staging_size, options_.program_config};
+                 options_.block_seconds, linked_, options_.staging_size, options_.program_config, {}};
+  if (facts_.ended.empty() && write_run_record_)
+    plan.once_started = [this] { remember_command(); };
   BlockResult result = run_block(run_, *ledger_, plan);
   linked_ = linked_ || result.linked;
   log_info("block {} ended after {}: {}", block, format_duration(result.seconds), result.reason);
   facts_.ended.push_back(std::move(result));
+}
+
+void Chain::remember_command() try {
+  write_run(run_.fs, run_.clock, layout_, permissions_, options_.run.name, recorded_command_);
+} catch (const Error& error) {
+  log_warning("the command of this run is not remembered: {}", error.what());
 }
 
 int Chain::conclude(const Decision& decision) {

@@ -31,10 +31,14 @@ std::string rename_to_free_name(io::FileSystem& fs, const std::string& directory
 
 }  // namespace
 
-std::string move_old_run_aside(io::FileSystem& fs, Clock& clock, const rundir::Layout& layout) {
+std::string move_old_run_aside(io::FileSystem& fs, Clock& clock, const rundir::Layout& layout,
+                               const rundir::DirectoryRules& rules) {
   io::FileInfo info;
   if (fs.info(layout.directory(), info) != 0) return {};
   rundir::require_run_directory(fs, layout);
+  if (info.owner != ::geteuid() && !rules.allow_other_owner)
+    fail(CKPT_ERR_RUN_DIRECTORY, "--fresh: {} belongs to another user; name a run of your own with --run",
+         layout.directory());
   rundir::Blocks blocks(fs, layout, rundir::permissions_of(fs, layout));
   const rundir::Ownership ownership = blocks.ownership();
   if (ownership.state != OwnerState::gone)

@@ -16,7 +16,8 @@ namespace ckpt::supervisor {
 
 // --fresh: the run that is there becomes NAME.old-DATE, whole. CKPT_ERR_IN_USE while its owner is, or may be, alive.
 // Returns the new directory, or "" when there was nothing.
-std::string move_old_run_aside(io::FileSystem& fs, Clock& clock, const rundir::Layout& layout);
+std::string move_old_run_aside(io::FileSystem& fs, Clock& clock, const rundir::Layout& layout,
+                               const rundir::DirectoryRules& rules);
 
 // Refuses (CKPT_ERR_CONFIG, with the difference) when the run was started with another command; `accept_changes`
 // warns instead. True: run.json must be written with this command.

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chain/step.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace ckpt;
+using namespace ckpt::supervisor;
+using rundir::Outcome;
+using rundir::SnapshotId;
+
+namespace {
+
+// A chain as ckptrun would run it: each block() is one block's end, and the decision that follows.
+class Story {
+ public:
+  ChainFacts facts;
+
+  BlockResult& begin() {
+    BlockResult result;
+    result.block = facts.ended.size() + 1;
+    result.linked = true;
+    result.resumed_from = facts.newest;
+    result.newest = facts.newest;
+    result.reached_point = true;
+    result.seconds = 3600;
+    facts.ended.push_back(result);
+    return facts.ended.back();
+  }
+  Decision end(Outcome outcome, std::uint64_t saved_steps = 0) {
+    BlockResult& last = facts.ended.back();
+    last.outcome = outcome;
+    if (saved_steps > 0) {
+      last.newest = SnapshotId{last.block, (facts.newest ? facts.newest->step : 0) + saved_steps};
+      facts.newest = last.newest;
+      facts.ever_had_snapshots = true;
+    }
+    return decide(facts, Event::block_ended);
+  }
+  Decision block(Outcome outcome, std::uint64_t saved_steps = 0, StopCause asked = StopCause::nobody) {
+    begin().asked = asked;
+    return end(outcome, saved_steps);
+  }
+};
+
+// The same for a program that is only wrapped.
+Decision wrapped(Story& story, Outcome outcome, StopCause asked = StopCause::nobody, double seconds = 3600) {
+  BlockResult& result = story.begin();
+  result.linked = false;
+  result.reached_point = false;
+  result.asked = asked;
+  result.seconds = seconds;
+  return story.end(outcome);
+}
+
+bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("a run without snapshots starts from the beginning") {
+  CHECK(decide({}, Event::starting).action == Action::start_fresh);
+}
+
+TEST_CASE("a run with snapshots resumes the newest, and the reason names it") {
+  ChainFacts facts;
+  facts.newest = SnapshotId{7, 4100};
+  const Decision decision = decide(facts, Event::starting);
+  CHECK(decision.action == Action::resume);
+  CHECK(decision.reason == "step 4100 (block 7)");
+}
+
+TEST_CASE("a run whose owner is alive or unknown is waited for, even when it is complete") {
+  ChainFacts facts;
+  facts.complete = true;
+  facts.owner_text = "block 3: pid 7 on node1";
+  for (const OwnerState state : {OwnerState::alive, OwnerState::unknown}) {
+    facts.owner = state;
+    CHECK(decide(facts, Event::starting).action == Action::wait_for_owner);
+    CHECK(decide(facts, Event::starting).reason == facts.owner_text);
+  }
+}
+
+TEST_CASE("a complete run is not started again unless it is reopened") {
+  ChainFacts facts;
+  facts.complete = true;
+  facts.newest = SnapshotId{7, 4100};
+  CHECK(decide(facts, Event::starting).action == Action::complete);
+  facts.reopened = true;
+  CHECK(decide(facts, Event::starting).action == Action::resume);
+}
+
+TEST_CASE("a block that is known to be too short for one step is refused with the arithmetic, unless the user insists") {
+  ChainFacts facts;
+  facts.newest = SnapshotId{1, 1};
+  facts.block_seconds = 24 * 3600;
+  facts.earlier_costs = {.between_points = 26 * 3600, .stage = 10, .drain = 30, .publish = 0};
+  const Decision decision = decide(facts, Event::starting);
+  CHECK(decision.action == Action::stop);
+  CHECK(contains(decision.reason, "one step (26 h 00 min)"));
+  CHECK(contains(decision.reason, "safe points"));
+  facts.reopened = true;
+  CHECK(decide(facts, Event::starting).action == Action::resume);
+}
+
+TEST_CASE("a finished block completes the run whatever else happened") {
+  for (const StopCause asked : {StopCause::nobody, StopCause::deadline, StopCause::user, StopCause::superseded}) {
+    Story story;
+    CHECK(story.block(Outcome::finished, 10, asked).action == Action::complete);
+  }
+}
+
+TEST_CASE("a block that stopped with a newer snapshot is continued") {
+  Story story;
+  CHECK(story.block(Outcome::stopped, 10).action == Action::resume);
+  CHECK(story.block(Outcome::stopped, 10, StopCause::deadline).action == Action::resume);
+}
+
+TEST_CASE("a stop that somebody asked for leaves the run to be continued") {
+  Story story;
+  CHECK(story.block(Outcome::stopped, 10, StopCause::user).action == Action::leave);
+}
+
+TEST_CASE("a crash after somebody asked to stop is not retried") {
+  Story story;
+  story.block(Outcome::stopped, 10);
+  CHECK(story.block(Outcome::crashed, 10, StopCause::user).action == Action::fail);
+}
+
+TEST_CASE("a block that stopped without a newer snapshot stops the chain, with the arithmetic when it is known") {
+  Story story;
+  story.facts.block_seconds = 3600;
+  story.block(Outcome::stopped, 10);
+  BlockResult& last = story.begin();
+  last.asked = StopCause::deadline;
+  last.costs.between_points = 7200;
+  const Decision decision = story.end(Outcome::stopped);
+  CHECK(decision.action == Action::stop);
+  CHECK(contains(decision.reason, "no progress"));
+  CHECK(contains(decision.reason, "step 10 (block 1)"));
+  CHECK(contains(decision.reason, "one step (2 h 00 min)"));
+}
+
+TEST_CASE("a new snapshot of the very step that was resumed is no progress") {
+  Story story;
+  story.block(Outcome::stopped, 10);
+  BlockResult& last = story.begin();
+  last.newest = SnapshotId{last.block, 10};
+  CHECK(story.end(Outcome::stopped).action == Action::stop);
+}
+
+TEST_CASE("a block killed when its time was up is no crash: it is continued if it saved, else there is no progress") {
+  Story story;
+  CHECK(story.block(Outcome::crashed, 10, StopCause::deadline).action == Action::resume);
+  CHECK(story.block(Outcome::crashed, 10, StopCause::deadline).action == Action::resume);
+  CHECK(story.block(Outcome::crashed).action == Action::retry);
+  CHECK(contains(story.block(Outcome::crashed, 0, StopCause::deadline).reason, "no progress"));
+}
+
+TEST_CASE("a crash before the first safe point of a fresh run is not retried") {
+  Story story;
+  story.begin().reached_point = false;
+  const Decision decision = story.end(Outcome::crashed);
+  CHECK(decision.action == Action::fail);
+  CHECK(contains(decision.reason, "before the first safe point"));
+}
+
+TEST_CASE("a crash after the first safe point is retried once, though nothing was saved yet") {
+  Story story;
+  CHECK(story.block(Outcome::crashed).action == Action::retry);
+  CHECK(story.block(Outcome::crashed).action == Action::stop);
+}
+
+TEST_CASE("the same step failing twice stops the chain and the reason says so") {
+  Story story;
+  story.block(Outcome::stopped, 10);
+  CHECK(story.block(Outcome::crashed).action == Action::retry);
+  const Decision decision = story.block(Outcome::crashed);
+  CHECK(decision.action == Action::stop);
+  CHECK(contains(decision.reason, "the same step failed twice: blocks 2 and 3"));
+}
+
+TEST_CASE("a newer snapshot between two crashes makes the second one a first one") {
+  Story story;
+  CHECK(story.block(Outcome::crashed, 10).action == Action::retry);
+  CHECK(story.block(Outcome::crashed, 10).action == Action::retry);
+  CHECK(story.block(Outcome::stopped, 10).action == Action::resume);
+  CHECK(story.block(Outcome::crashed, 0).action == Action::retry);
+  CHECK(story.block(Outcome::crashed, 0).action == Action::stop);
+}
+
+TEST_CASE("a retry that saves and crashes again after that is retried once more") {
+  Story story;
+  story.block(Outcome::stopped, 10);
+  CHECK(story.block(Outcome::crashed, 0).action == Action::retry);
+  CHECK(story.block(Outcome::crashed, 5).action == Action::retry);
+  CHECK(story.block(Outcome::crashed, 0).action == Action::stop);
+}
+
+TEST_CASE("a crash of a run whose snapshots are all gone is not retried") {
+  Story story;
+  story.facts.ever_had_snapshots = true;
+  const Decision decision = story.block(Outcome::crashed);
+  CHECK(decision.action == Action::fail);
+  CHECK(contains(decision.reason, "none is left"));
+}
+
+TEST_CASE("a program that could not be started is not tried again") {
+  Story story;
+  story.block(Outcome::stopped, 10);
+  story.begin().started = false;
+  CHECK(story.end(Outcome::crashed).action == Action::fail);
+}
+
+TEST_CASE("a superseded block stops here, since another one goes on") {
+  Story story;
+  CHECK(story.block(Outcome::stopped, 10, StopCause::superseded).action == Action::stop);
+  CHECK(story.block(Outcome::crashed, 0, StopCause::superseded).action == Action::stop);
+}
+
+TEST_CASE("crashes of an earlier ckptrun do not count: an explicit start is a new attempt") {
+  ChainFacts facts;
+  facts.newest = SnapshotId{5, 100};
+  facts.ever_had_snapshots = true;
+  BlockResult first;
+  first.block = 6;
+  first.linked = true;
+  first.resumed_from = first.newest = facts.newest;
+  facts.ended.push_back(first);
+  CHECK(decide(facts, Event::block_ended).action == Action::retry);
+}
+
+TEST_CASE("only wrapped: exit code 85 is continued, complete is complete") {
+  Story story;
+  CHECK(wrapped(story, Outcome::stopped).action == Action::start_fresh);
+  CHECK(wrapped(story, Outcome::stopped, StopCause::deadline).action == Action::start_fresh);
+  CHECK(wrapped(story, Outcome::finished).action == Action::complete);
+}
+
+TEST_CASE("only wrapped: 85 after somebody asked to stop leaves the run to be continued") {
+  Story story;
+  CHECK(wrapped(story, Outcome::stopped, StopCause::user).action == Action::leave);
+}
+
+TEST_CASE("only wrapped: a crash is not retried when nothing is known to resume from") {
+  Story story;
+  CHECK(wrapped(story, Outcome::crashed).action == Action::fail);
+}
+
+TEST_CASE("only wrapped: a crash is retried once when a block said before that it can be continued") {
+  Story story;
+  wrapped(story, Outcome::stopped);
+  CHECK(wrapped(story, Outcome::crashed).action == Action::retry);
+  CHECK(wrapped(story, Outcome::crashed).action == Action::stop);
+
+  Story later;
+  later.facts.continued_before = true;
+  CHECK(wrapped(later, Outcome::crashed).action == Action::retry);
+  CHECK(wrapped(later, Outcome::stopped).action == Action::start_fresh);
+  CHECK(wrapped(later, Outcome::crashed).action == Action::retry);
+}
+
+TEST_CASE("only wrapped: five blocks in a row that end at once with 85 stop the chain") {
+  Story story;
+  for (int i = 0; i < 4; ++i) REQUIRE(wrapped(story, Outcome::stopped, StopCause::nobody, 1).action == Action::start_fresh);
+  const Decision decision = wrapped(story, Outcome::stopped, StopCause::nobody, 1);
+  CHECK(decision.action == Action::stop);
+  CHECK(contains(decision.reason, "no progress"));
+}
+
+TEST_CASE("only wrapped: one block of some length, or one that was asked to stop, shows that blocks are not burnt") {
+  Story story;
+  for (int i = 0; i < 4; ++i) wrapped(story, Outcome::stopped, StopCause::nobody, 1);
+  CHECK(wrapped(story, Outcome::stopped, StopCause::nobody, 60).action == Action::start_fresh);
+  for (int i = 0; i < 4; ++i) wrapped(story, Outcome::stopped, StopCause::nobody, 1);
+  CHECK(wrapped(story, Outcome::stopped, StopCause::deadline, 1).action == Action::start_fresh);
+}
+
+TEST_CASE("a chain of thirty days with a crash every third day ends complete, without a decision to stop") {
+  Story story;
+  for (int day = 1; day <= 29; ++day) {
+    const Decision decision = day % 3 == 0 ? story.block(Outcome::crashed, 500)
+                                           : story.block(Outcome::stopped, 1000, StopCause::deadline);
+    REQUIRE(decision.action == (day % 3 == 0 ? Action::retry : Action::resume));
+  }
+  CHECK(story.block(Outcome::finished, 100).action == Action::complete);
+  CHECK(story.facts.newest->block == 30);
+}
