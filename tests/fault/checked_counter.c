@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+   A program whose state tells whether it is right: every word is a linear congruential sequence, whose value at any step
+   is known in closed form. It checks all of it after each restore and before the end, and writes one line per event:
+     start PID | fresh | restored STEP exact | restored STEP WRONG | finished STEP exact | left STEP
+   usage: checked_counter STEPS WORDS MICROSECONDS[-MICROSECONDS] LOGFILE     (per step; a range: evenly distributed) */
+#define _POSIX_C_SOURCE 200809L
+#include <ckpt/ckpt.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static const uint32_t multiplier = 1664525u, increment = 1013904223u;   /* Numerical Recipes */
+
+static int log_file = -1;
+
+/* One write(2) per line, so that a kill leaves whole lines. */
+static void say(const char *format, ...) {
+  char line[128];
+  va_list arguments;
+  va_start(arguments, format);
+  int length = vsnprintf(line, sizeof line, format, arguments);
+  va_end(arguments);
+  if (length > 0 && write(log_file, line, (size_t)length) < 0) exit(2);
+}
+
+static int is_exact(const uint32_t *words, uint64_t count, uint64_t step) {
+  /* step applications of x -> a x + c are one, x -> m x + b, found by squaring. */
+  uint32_t m = 1, b = 0, a = multiplier, c = increment;
+  for (uint64_t left = step; left > 0; left >>= 1) {
+    if (left & 1) { b = a * b + c; m = a * m; }
+    c = a * c + c;
+    a = a * a;
+  }
+  for (uint64_t i = 0; i < count; ++i)
+    if (words[i] != m * (uint32_t)i + b) return 0;
+  return 1;
+}
+
+int main(int argc, char **argv) {
+  if (argc != 5) return 2;
+  const uint64_t total = strtoull(argv[1], NULL, 10), count = strtoull(argv[2], NULL, 10);
+  long shortest = 0, longest = 0;
+  if (sscanf(argv[3], "%ld-%ld", &shortest, &longest) < 2) longest = shortest;
+  unsigned seed = (unsigned)getpid();
+  log_file = open(argv[4], O_WRONLY | O_CREAT | O_APPEND, 0600);
+  uint32_t *words = malloc(count * sizeof *words);
+  if (log_file < 0 || !words) return 2;
+  for (uint64_t i = 0; i < count; ++i) words[i] = (uint32_t)i;
+  say("start %ld\n", (long)getpid());
+
+  ckpt_run *run;
+  uint64_t step = 0;
+  ckpt_open(NULL, &run, NULL);
+  ckpt_add(run, "words", &(ckpt_array){.data = words, .dtype = CKPT_U32, .ndim = 1, .shape = {count}}, NULL);
+  const ckpt_status restored = ckpt_restore(run, &step, NULL);
+  if (restored == CKPT_FRESH) say("fresh\n");
+  else if (restored == CKPT_OK) say("restored %" PRIu64 " %s\n", step, is_exact(words, count, step) ? "exact" : "WRONG");
+  while (step < total && ckpt_point(run, step) == CKPT_GO) {
+    for (uint64_t i = 0; i < count; ++i) words[i] = words[i] * multiplier + increment;
+    ++step;
+    const long microseconds = shortest + (longest > shortest ? rand_r(&seed) % (longest - shortest) : 0);
+    nanosleep(&(struct timespec){microseconds / 1000000, microseconds % 1000000 * 1000}, NULL);
+  }
+  if (step == total && ckpt_finish(run, step, NULL) == CKPT_OK)
+    say("finished %" PRIu64 " %s\n", step, is_exact(words, count, step) ? "exact" : "WRONG");
+  else
+    say("left %" PRIu64 "\n", step);
+  const int code = ckpt_close(&run);
+  free(words);   /* not before: a registered array stays valid until close */
+  return code;
+}
