@@ -34,6 +34,15 @@ void check_format(hid_t file) {
   if (found == 0) fail(CKPT_ERR_DAMAGED, "attribute '{}' is 0", format::format_attribute);
 }
 
+// By its address: looking the name up again takes as long as the rest of opening it.
+Hid open_target(hid_t group, const H5L_info_t& link) {
+#if H5_VERSION_GE(1, 12, 0)
+  return Hid(H5Oopen_by_token(group, link.u.token), "open an array");
+#else
+  return Hid(H5Oopen_by_addr(group, link.u.address), "open an array");
+#endif
+}
+
 // Walks the groups below /state.
 class Listing {
  public:
@@ -51,6 +60,7 @@ class Listing {
 
  private:
   static constexpr std::uint64_t smallest_object_bytes = 16;   // of an object header, with room to spare
+  static constexpr std::uint64_t tiny_array_bytes = 1024;
 
   // C++ exceptions must not cross HDF5's C frames.
   static herr_t visit(hid_t group, const char* name, const H5L_info_t* link, void* self) {
@@ -70,9 +80,9 @@ class Listing {
     if (link.type != H5L_TYPE_HARD) fail(CKPT_ERR_DAMAGED, "'{}' is a link to somewhere else", name);
     // Groups that contain each other would never end.
     if (!format::valid_name(name) || objects_left_-- == 0) fail(CKPT_ERR_DAMAGED, "'{}' is no name for an array", name);
-    const Hid object(H5Oopen(group, leaf, H5P_DEFAULT), "open an array");
+    const Hid object = open_target(group, link);
     switch (H5Iget_type(object)) {
-      case H5I_DATASET: found_.push_back(inspect_dataset(object, name, datatypes_)); break;
+      case H5I_DATASET: add_array(object, name); break;
       case H5I_GROUP:
         prefix_ = name + "/";
         enter(object);
@@ -82,7 +92,19 @@ class Listing {
     }
   }
 
+  // Opening a dataset costs more than reading a tiny one: what is tiny is read now, as long as that takes little memory.
+  void add_array(hid_t dataset, const std::string& name) {
+    Listed& listed = found_.emplace_back(inspect_dataset(dataset, name, datatypes_));
+    if (listed.slabs.count() != 1 || listed.slabs.chunk_bytes() > tiny_array_bytes) return;
+    const auto frame = read_frame(dataset, listed.info, listed.slabs, 0, memory_);
+    if (frame.size() > bytes_to_keep_) return;
+    bytes_to_keep_ -= frame.size();
+    listed.frame.assign(frame.begin(), frame.end());
+  }
+
   std::uint64_t objects_left_;
+  std::uint64_t bytes_to_keep_ = 16u << 20;
+  std::vector<std::byte> memory_;
   Datatypes& datatypes_;
   std::string prefix_;
   std::vector<Listed> found_;

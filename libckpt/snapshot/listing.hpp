@@ -13,6 +13,7 @@ namespace ckpt::snapshot {
 struct Listed {
   ArrayInfo info;
   Slabs slabs;
+  std::vector<std::byte> frame;   // of a tiny array, read while its dataset was open anyway; else empty
 };
 
 // All functions: inside Hdf5Scope. Throw Hdf5Failed, CKPT_ERR_DAMAGED, or CKPT_ERR_FORMAT, without naming the file.

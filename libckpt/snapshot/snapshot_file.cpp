@@ -29,6 +29,7 @@ void SnapshotFile::list(std::uint64_t file_bytes) {
   for (Listed& listed : arrays) {
     index_.add(listed.slabs);
     infos_.push_back(std::move(listed.info));
+    tiny_frames_.push_back(std::move(listed.frame));
     if (listed.slabs.count() > file_bytes || index_.chunks() > file_bytes / smallest_chunk_bytes)
       fail(CKPT_ERR_DAMAGED, "'{}' has more chunks than the file can hold", infos_.back().name);
   }
@@ -45,6 +46,7 @@ SnapshotFile::OpenDataset& SnapshotFile::opened(std::size_t dataset) {
 
 std::span<const std::byte> SnapshotFile::read_frame(std::size_t dataset, std::uint64_t chunk,
                                                     std::vector<std::byte>& memory) {
+  if (!tiny_frames_[dataset].empty()) return tiny_frames_[dataset];
   OpenDataset& open = opened(dataset);
   const auto frame = snapshot::read_frame(open.id, infos_[dataset], index_.slabs(dataset), chunk, memory);
   if (--open.chunks_left == 0) {

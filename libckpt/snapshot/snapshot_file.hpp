@@ -23,7 +23,7 @@ class SnapshotFile {
   const std::vector<ArrayInfo>& datasets() const noexcept { return infos_; }
   const ChunkIndex& index() const noexcept { return index_; }
 
-  // Valid until `memory` changes. A dataset is open from the first to the last of its chunks that are read.
+  // Valid until `memory` changes, or as long as this lives. A dataset is open from the first to the last of its chunks that are read.
   std::span<const std::byte> read_frame(std::size_t dataset, std::uint64_t chunk, std::vector<std::byte>& memory);
   void close_datasets() { open_.clear(); }   // after a reading that did not come to its end
 
@@ -43,7 +43,8 @@ class SnapshotFile {
   std::string digest_;
   std::vector<ArrayInfo> infos_;
   ChunkIndex index_;
-  std::vector<OpenDataset> open_;   // about as many as there are threads
+  std::vector<std::vector<std::byte>> tiny_frames_;   // by dataset; of tiny arrays only
+  std::vector<OpenDataset> open_;                     // about as many as there are threads
 };
 
 }  // namespace ckpt::snapshot
