@@ -31,7 +31,8 @@ class SignalsBlocked {
 std::thread start_background_thread(std::function<void()> work) {
   const SignalsBlocked blocked;
   return std::thread([work = std::move(work)] {
-    setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 19);   // Linux: a thread id names that thread only
+    // On Linux a thread id names that thread only.
+    ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 19);
     work();
   });
 }

@@ -17,7 +17,8 @@ constexpr double for_ever_seconds = 1e9;   // longer waits would overflow the cl
 
 // Texts name temporary files, which differ each time: where the system gave a reason, that tells failures apart.
 std::string kind_of(const Error& error) {
-  return error.os_errno() != 0 ? fmt::format("{} {}", static_cast<int>(error.status()), error.os_errno()) : error.what();
+  if (error.os_errno() == 0) return error.what();
+  return fmt::format("{} {}", static_cast<int>(error.status()), error.os_errno());
 }
 
 // Of the exception being handled. Under memory pressure a text may not be copied; the short one needs none.

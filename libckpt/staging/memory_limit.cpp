@@ -83,7 +83,7 @@ std::uint64_t groups_allow(const std::string& root, std::string path, const Cont
   }
 }
 
-// A line of /proc/self/cgroup: "4:memory:/slurm/job_7", "0::/system.slice/job". `controllers` is "memory", "cpu,cpuacct".
+// A line of /proc/self/cgroup: "4:memory:/slurm/job_7", "5:cpu,memory:/job", "0::/system.slice/job" (v2).
 std::uint64_t line_allows(const std::string& root, const std::string& line) {
   const auto first = line.find(':');
   const auto second = line.find(':', first + 1);

@@ -99,7 +99,8 @@ Measurements earlier_block(const Program& program, unsigned seed) {
   std::mt19937 random(seed);
   Measurements earlier;
   const auto fill = [&](Observations& observations, Range range) {
-    for (int i = 0; i < 15; ++i) observations.add(std::uniform_real_distribution<double>(range.least, range.most)(random));
+    std::uniform_real_distribution<double> duration(range.least, range.most);
+    for (int i = 0; i < 15; ++i) observations.add(duration(random));
   };
   fill(earlier.between_points, program.step);
   fill(earlier.stage, program.stage);

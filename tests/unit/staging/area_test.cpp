@@ -124,7 +124,7 @@ TEST_CASE("no memory for the area is an error with the remedy, and leaves it emp
 
 TEST_CASE("touching in the background makes all pages present and keeps what is written meanwhile") {
   Area area;
-  area.reserve(64 * mebibyte);
+  area.reserve(16 * mebibyte);
   check_that_writes_survive(area.bytes(), [&] { area.prefault_in_background(); });
 
   Area untouched;
@@ -138,7 +138,7 @@ TEST_CASE("touching in the background makes all pages present and keeps what is 
 TEST_CASE("touching by writing, as on older kernels, does the same") {
   const std::atomic<bool> go_on{false};
   Area area;
-  area.reserve(32 * mebibyte);
+  area.reserve(8 * mebibyte);
   check_that_writes_survive(area.bytes(), [&] {
     for (int again = 0; again < 20; ++again) ckpt::staging::touch_pages_by_writing(area.bytes(), go_on);
   });

@@ -57,7 +57,8 @@ TEST_CASE("a status arrives as it was sent, what is unknown stays unknown") {
 
 TEST_CASE("durable and outcome notices arrive as they were sent") {
   const auto durable = from_program_and_back(
-      DurableNotice{.step = 7, .file_bytes = 1ull << 40, .state_bytes = 1ull << 41, .stall_seconds = 0.5, .drain_seconds = 9});
+      DurableNotice{.step = 7, .file_bytes = 1ull << 40, .state_bytes = 1ull << 41, .stall_seconds = 0.5,
+                    .drain_seconds = 9});
   CHECK(durable.step == 7);
   CHECK(durable.file_bytes == 1ull << 40);
   CHECK(durable.state_bytes == 1ull << 41);
@@ -143,8 +144,8 @@ TEST_CASE("what does not parse is no message") {
 
 TEST_CASE("deeply nested nonsense is refused without harm") {
   CHECK_FALSE(decode_from_program(std::string(packet_limit_bytes, '[')).has_value());
-  CHECK_FALSE(decode_from_program(R"({"type":"status","unit":)" + std::string(30000, '[') + std::string(30000, ']') + "}")
-                  .has_value());
+  const std::string nested = std::string(30000, '[') + std::string(30000, ']');
+  CHECK_FALSE(decode_from_program(R"({"type":"status","unit":)" + nested + "}").has_value());
 }
 
 TEST_CASE("each side understands only what is meant for it") {

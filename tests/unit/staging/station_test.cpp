@@ -11,6 +11,7 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <cstddef>
+#include <cstdio>
 #include <cstring>
 #include <future>
 #include <set>
@@ -199,7 +200,8 @@ TEST_CASE("the largest message arrives whole") {
 }
 
 TEST_CASE("a peer that sends nonsense, an empty or an oversized packet is gone") {
-  const std::string packets[] = {"nonsense", "", std::string(packet_limit_bytes + 1, ' '), encode(FromCkptrun(SaveRequest{}))};
+  const std::string oversized(packet_limit_bytes + 1, ' '), not_for_ckptrun = encode(FromCkptrun(SaveRequest{}));
+  const std::string packets[] = {"nonsense", "", oversized, not_for_ckptrun};
   for (const std::string& packet : packets) {
     StationServer server;
     const int raw = connect_raw(server.address());
@@ -227,7 +229,8 @@ TEST_CASE("a station that answers with nonsense is as good as gone") {
 
 TEST_CASE("requests that overtake the welcome do not stand in its way") {
   StationServer server;
-  auto attaching = std::async(std::launch::async, [&] { return attach_to_station(server.address(), {}, patience_seconds); });
+  auto attaching = std::async(std::launch::async,
+                              [&] { return attach_to_station(server.address(), {}, patience_seconds); });
   Connection connection = accept_one(server);
   REQUIRE(connection.send(SaveRequest{}));
   REQUIRE(connection.send(Welcome{.accepted = true}));
@@ -277,7 +280,8 @@ TEST_CASE("a station whose queue is full is given up") {
 }
 
 TEST_CASE("what is no station's address is refused as such") {
-  for (const std::string& address : {std::string(), std::string("@"), std::string("/tmp/socket"), "@" + std::string(200, 'x')}) {
+  const std::string addresses[] = {"", "@", "/tmp/socket", "@" + std::string(200, 'x')};
+  for (const std::string& address : addresses) {
     INFO(address);
     const ckpt::Error error = error_of_attaching(address);
     CHECK(error.status() == CKPT_ERR_STATION);
@@ -328,7 +332,7 @@ int outcome_as_another_user(const std::string& address) {
 
 TEST_CASE("another user's process is refused at the door") {
   if (::geteuid() != 0) {
-    WARN("skipped: only root can try to be somebody else");
+    std::puts("SKIPPED: only root can try to be somebody else");
     return;
   }
   StationServer server;
@@ -343,7 +347,7 @@ TEST_CASE("another user's process is refused at the door") {
 
 TEST_CASE("a program does not trust another user's station") {
   if (::geteuid() != 0) {
-    WARN("skipped: only root can try to be somebody else");
+    std::puts("SKIPPED: only root can try to be somebody else");
     return;
   }
   StationServer server;
