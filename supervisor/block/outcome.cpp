@@ -69,11 +69,13 @@ Verdict judge(const Seen& seen) {
   return seen.linked ? judge_linked(seen) : judge_wrapped(seen);
 }
 
+bool is_newer_state(const std::optional<rundir::SnapshotId>& now, const std::optional<rundir::SnapshotId>& before) noexcept {
+  if (!now || !before) return now.has_value();
+  return *now > *before && now->step != before->step;
+}
+
 bool made_progress(const BlockResult& result) noexcept {
-  if (!result.linked) return result.outcome == Outcome::stopped;
-  if (!result.newest) return false;
-  // A copy of the same step under a newer block is no progress.
-  return !result.resumed_from || (*result.newest > *result.resumed_from && result.newest->step != result.resumed_from->step);
+  return result.linked ? is_newer_state(result.newest, result.resumed_from) : result.outcome == Outcome::stopped;
 }
 
 int exit_code_of_crash(const BlockResult& result) noexcept {

@@ -52,6 +52,10 @@ struct BlockResult {
   engine::Costs costs;                               // measured in this block, 0 where unknown
 };
 
+// The same step saved again by a newer block is no newer state: a program that saves as soon as it has restored, and then
+// fails, would go round for ever.
+bool is_newer_state(const std::optional<rundir::SnapshotId>& now, const std::optional<rundir::SnapshotId>& before) noexcept;
+
 // A newer state than the one it resumed from; for a program without libckpt its word (85) is all there is.
 bool made_progress(const BlockResult& result) noexcept;
 

@@ -67,7 +67,7 @@ const BlockResult* same_crash_before(const std::vector<BlockResult>& ended) {
   const BlockResult& last = ended.back();
   for (auto block = ended.rbegin() + 1; block != ended.rend(); ++block) {
     if (block->outcome == Outcome::crashed && !time_was_up(*block))
-      return block->newest == last.newest ? &*block : nullptr;
+      return is_newer_state(last.newest, block->newest) ? nullptr : &*block;
     if (made_progress(*block)) return nullptr;
   }
   return nullptr;

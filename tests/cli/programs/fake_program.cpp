@@ -71,11 +71,12 @@ struct Program {
 
   template <class Wanted>
   std::optional<Wanted> wait_for() {
-    while (attached->connection.open()) {
+    for (;;) {
       if (const auto message = attached->connection.receive_from_ckptrun()) {
         if (const auto* wanted = std::get_if<Wanted>(&*message)) return *wanted;
         continue;
       }
+      if (!attached->connection.open()) break;
       pollfd polled{attached->connection.fd(), POLLIN, 0};
       ::poll(&polled, 1, -1);
     }

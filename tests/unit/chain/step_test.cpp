@@ -187,6 +187,15 @@ TEST_CASE("a newer snapshot between two crashes makes the second one a first one
   CHECK(story.block(Outcome::crashed, 0).action == Action::stop);
 }
 
+TEST_CASE("saving the restored step again does not make the same crash a new one") {
+  Story story;
+  story.block(Outcome::stopped, 10);
+  CHECK(story.block(Outcome::crashed).action == Action::retry);
+  BlockResult& last = story.begin();
+  last.newest = story.facts.newest = SnapshotId{last.block, 10};
+  CHECK(story.end(Outcome::crashed).action == Action::stop);
+}
+
 TEST_CASE("a retry that saves and crashes again after that is retried once more") {
   Story story;
   story.block(Outcome::stopped, 10);
