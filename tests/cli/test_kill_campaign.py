@@ -9,7 +9,7 @@ import subprocess
 import time
 
 KILLS = 50
-STEPS, WORDS, MICROSECONDS = 30_000, 300_000, 500
+WORDS, MICROSECONDS = 300_000, 500
 
 
 class Campaign:
@@ -25,7 +25,7 @@ class Campaign:
         self.log.touch()
         self.supervisor = subprocess.Popen(
             [self.bin / "ckptrun", "-q", "-r", str(self.run), "--block-time", "60s", "--save-interval", "100ms", "--",
-             self.bin / "checked_counter", str(STEPS), str(WORDS), str(MICROSECONDS), str(self.log)])
+             self.bin / "checked_counter", "0", str(WORDS), str(MICROSECONDS), str(self.log)])
 
     def newest(self):
         out = subprocess.run([self.bin / "ckpt", "ls", "--json", self.run], capture_output=True, text=True)
@@ -80,7 +80,7 @@ def test_fifty_kills_lose_nothing_that_was_durable(tmp_path, bin_directory):
     campaign = Campaign(tmp_path, bin_directory)
     campaign.start()
     try:
-        while sum(campaign.kills.values()) < KILLS and not campaign.finished():
+        while sum(campaign.kills.values()) < KILLS:
             time.sleep(rng.uniform(0.02, 0.5))
             newest = campaign.newest()
             assert newest >= campaign.durable, "a durable snapshot is gone and nothing newer took its place"
@@ -88,7 +88,8 @@ def test_fifty_kills_lose_nothing_that_was_durable(tmp_path, bin_directory):
             campaign.kill(rng.choice(["program", "ckptrun", "both"]))
             if campaign.supervisor.poll() is not None:   # killed, or it stopped the chain after two crashes in a row
                 campaign.start()
-        deadline = time.monotonic() + 240
+        (tmp_path / "log.enough").touch()
+        deadline = time.monotonic() + 120
         while not campaign.finished() and time.monotonic() < deadline:
             if campaign.supervisor.poll() is not None:
                 campaign.start()
@@ -103,7 +104,6 @@ def test_fifty_kills_lose_nothing_that_was_durable(tmp_path, bin_directory):
             os.kill(pid, signal.SIGKILL)
     lines, steps = check_log(campaign.log)
     print(f"kills {campaign.kills}, lives {sum(l.startswith('start') for l in lines)}, resumed from {len(steps)} snapshots")
-    assert f"finished {STEPS} exact" in lines
-    assert sum(campaign.kills.values()) == KILLS, "the work ended before the kills did: give it more steps"
+    assert lines[-1].startswith("finished") and lines[-1].endswith("exact")
     assert min(campaign.kills.values()) >= 5
     assert subprocess.run([bin_directory / "ckpt", "verify", campaign.run], capture_output=True).returncode == 0

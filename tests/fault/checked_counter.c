@@ -2,7 +2,8 @@
    A program whose state tells whether it is right: every word is a linear congruential sequence, whose value at any step
    is known in closed form. It checks all of it after each restore and before the end, and writes one line per event:
      start PID | fresh | restored STEP exact | restored STEP WRONG | finished STEP exact | left STEP
-   usage: checked_counter STEPS WORDS MICROSECONDS[-MICROSECONDS] LOGFILE     (per step; a range: evenly distributed) */
+   usage: checked_counter STEPS WORDS MICROSECONDS[-MICROSECONDS] LOGFILE     (per step; a range: evenly distributed)
+   STEPS 0: until there is a file LOGFILE.enough */
 #define _POSIX_C_SOURCE 200809L
 #include <ckpt/ckpt.h>
 #include <fcntl.h>
@@ -40,9 +41,17 @@ static int is_exact(const uint32_t *words, uint64_t count, uint64_t step) {
   return 1;
 }
 
+/* How many steps the work has, asked before each of them. */
+static uint64_t steps_in_all(uint64_t asked, uint64_t step, const char *log_path) {
+  char path[4096];
+  if (asked > 0 || step % 64 != 0) return asked > 0 ? asked : step + 1;
+  snprintf(path, sizeof path, "%s.enough", log_path);
+  return access(path, F_OK) == 0 ? step : step + 1;
+}
+
 int main(int argc, char **argv) {
   if (argc != 5) return 2;
-  const uint64_t total = strtoull(argv[1], NULL, 10), count = strtoull(argv[2], NULL, 10);
+  const uint64_t asked = strtoull(argv[1], NULL, 10), count = strtoull(argv[2], NULL, 10);
   long shortest = 0, longest = 0;
   if (sscanf(argv[3], "%ld-%ld", &shortest, &longest) < 2) longest = shortest;
   unsigned seed = (unsigned)getpid();
@@ -59,7 +68,8 @@ int main(int argc, char **argv) {
   const ckpt_status restored = ckpt_restore(run, &step, NULL);
   if (restored == CKPT_FRESH) say("fresh\n");
   else if (restored == CKPT_OK) say("restored %" PRIu64 " %s\n", step, is_exact(words, count, step) ? "exact" : "WRONG");
-  while (step < total && ckpt_point(run, step) == CKPT_GO) {
+  uint64_t total;
+  while (total = steps_in_all(asked, step, argv[4]), step < total && ckpt_point(run, step) == CKPT_GO) {
     for (uint64_t i = 0; i < count; ++i) words[i] = words[i] * multiplier + increment;
     ++step;
     const long microseconds = shortest + (longest > shortest ? rand_r(&seed) % (longest - shortest) : 0);
