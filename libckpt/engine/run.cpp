@@ -560,6 +560,8 @@ int Run::close() noexcept {
 int Run::exit_code() {
   constexpr int complete = 0, failed = 1, to_be_continued = 85;
   disk_->drain->wait_idle(no_limit);
+  if (const staging::Status last = status(); !last.unit.empty())
+    disk_->ledger.append("progress", {{"done", last.done}, {"total", last.total}, {"unit", last.unit}});
   if (finished_) {
     tell_ckptrun(staging::OutcomeNotice{staging::ProgramOutcome::finished, saved_step_, ""});
     return complete;

@@ -107,6 +107,7 @@ class Run {
   void act_on(const staging::FromCkptrun& message, double now);
   void look_around(double now);      // signals, requests, newer blocks
   void send_status(double now);
+  staging::Status status() const;    // any thread
   void request_stop(const std::string& reason);
   void tell_ckptrun(const staging::FromProgram& message);   // any thread
   void raise(std::uint32_t attention) noexcept { attention_.fetch_or(attention, std::memory_order_release); }

@@ -113,16 +113,17 @@ void Run::request_stop(const std::string& reason) {
 void Run::send_status(double now) {
   if (disk_->alone() || now < disk_->next_status) return;
   disk_->next_status = now + status_seconds;
-  staging::Status status;
-  {
-    const std::lock_guard lock(mutex_);
-    status = status_;
-  }
+  staging::Status status = this->status();
   if (!(attention_.load(std::memory_order_relaxed) & attend_first_point)) status.step = step_.load(std::memory_order_relaxed);
   status.stall_seconds = disk_->schedule.total_stall_seconds();
   status.seconds_between_points = disk_->schedule.costs().between_points;
   if (const double stop = disk_->schedule.stop_time(); std::isfinite(stop)) status.stop_in_seconds = std::max(0.0, stop - now);
   tell_ckptrun(status);
+}
+
+staging::Status Run::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
 }
 
 void Run::tell_ckptrun(const staging::FromProgram& message) {
@@ -144,12 +145,10 @@ void Run::progress(double done, double total, const char* unit) {
   require_usable();
   if (!std::isfinite(done) || std::isnan(total)) fail(CKPT_ERR_ARGUMENT, "progress of {} of {} is no number", done, total);
   if (inert_) return;
-  {
-    const std::lock_guard lock(mutex_);
-    status_.done = done;
-    status_.total = std::isfinite(total) ? total : 0;
-    status_.unit = unit;
-  }
+  const std::lock_guard lock(mutex_);
+  status_.done = done;
+  status_.total = std::isfinite(total) ? total : 0;
+  status_.unit = *unit ? unit : "step";
 }
 
 }  // namespace ckpt::engine

@@ -42,7 +42,7 @@ void StatusBoard::set_news(const ProgramNews& news) {
   if (news.status) {
     const staging::Status& status = *news.status;
     if (status.step) set("step", *status.step);
-    set("progress", {{"done", status.done}, {"total", status.total}, {"unit", status.unit}});
+    if (!status.unit.empty()) set("progress", {{"done", status.done}, {"total", status.total}, {"unit", status.unit}});
     set("stall_seconds", status.stall_seconds);
     set("stop_in_seconds", or_null(status.stop_in_seconds));
     set("save_error", status.save_error.empty() ? nlohmann::json() : nlohmann::json(status.save_error));
