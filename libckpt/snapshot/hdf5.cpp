@@ -40,6 +40,7 @@ Hdf5Scope::Hdf5Scope() : lock_(hdf5_mutex()) {
 }
 
 Hdf5Scope::~Hdf5Scope() {
+  H5Eclear2(H5E_DEFAULT);   // a thread that ends with errors on its stack makes a later H5close() crash
   if (reporting_version_ == 2) H5Eset_auto2(H5E_DEFAULT, handler2_, handler_data_);
   if (reporting_version_ == 1) H5Eset_auto1(handler1_, handler_data_);
 }
