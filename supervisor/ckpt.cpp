@@ -44,14 +44,10 @@ class Verbs {
  public:
   Verbs(CLI::App& app, CommandLine& line) : app_(app), line_(line) {}
 
-  CLI::App* add(const char* name, const char* about, const char* argument, const char* explained, Call call) {
-    CLI::App* verb = add_bare(name, about, call);
-    verb->add_option("RUN,-r,--run", line_.run, explained)->type_name(argument);
-    return verb;
-  }
-  CLI::App* add_bare(const char* name, const char* about, Call call) {
+  CLI::App* add(const char* name, const char* about, const char* example, Call call) {
     CLI::App* verb = app_.add_subcommand(name, about);
     verb->add_flag("--json", line_.json, "For programs instead of people");
+    verb->footer(std::string("\nExample: ") + example);
     verb->callback([this, call] { call_ = call; });
     return verb;
   }
@@ -64,20 +60,27 @@ class Verbs {
 };
 
 void add_verbs(Verbs& verbs, CommandLine& line) {
-  const char* run = "Run: a name below ./ckpt-runs, or a path";
-  verbs.add("ls", "List runs, or the snapshots of a run", "RUN|FOLDER", "Run, or a folder of runs",
-            [](const CommandLine& l) { return list(l.run, l.format()); });
-  verbs.add("show", "Tell the story of a run, or what is in a snapshot", "RUN|FILE", "Run, or a snapshot file",
-            [](const CommandLine& l) { return show(l.run, l.format()); });
-  verbs.add("status", "Where a run is now", "RUN", run, [](const CommandLine& l) { return status(l.run, l.format()); });
-  verbs.add_bare("verify", "Check every byte of snapshots", [](const CommandLine& l) { return verify(l.what, l.format()); })
-      ->add_option("RUN,-r,--run", line.what, "Runs, or snapshot files")->type_name("RUN|FILE");
-  verbs.add("done", "Is the work complete? 0 yes, 1 not yet, 2 stopped", "RUN", run,
-            [](const CommandLine& l) { return done(l.run, l.format()); });
-  CLI::App* stop = verbs.add("stop", "Ask a run to save and end", "RUN", run,
+  CLI::App* ls = verbs.add("ls", "List runs, or the snapshots of a run", "ckpt ls",
+                           [](const CommandLine& l) { return list(l.run, l.format()); });
+  CLI::App* show_ = verbs.add("show", "Tell the story of a run, or what is in a snapshot", "ckpt show fashion",
+                              [](const CommandLine& l) { return show(l.run, l.format()); });
+  CLI::App* verify_ = verbs.add("verify", "Check every byte of snapshots", "ckpt verify fashion",
+                                [](const CommandLine& l) { return verify(l.what, l.format()); });
+  CLI::App* status_ = verbs.add("status", "Where a run is now", "ckpt status --json",
+                                [](const CommandLine& l) { return status(l.run, l.format()); });
+  CLI::App* done_ = verbs.add("done", "Is the work complete? 0 yes, 1 not yet, 2 stopped",
+                              "until ckpt done; do sleep 60; done",
+                              [](const CommandLine& l) { return done(l.run, l.format()); });
+  CLI::App* stop = verbs.add("stop", "Ask a run to save and end", "ckpt stop fashion",
                              [](const CommandLine& l) { return request_stop(l.request(), l.format()); });
-  CLI::App* save = verbs.add("save", "Ask a run to save now, and wait for the snapshot", "RUN", run,
+  CLI::App* save = verbs.add("save", "Ask a run to save now, and wait for the snapshot", "ckpt save --timeout 5m",
                              [](const CommandLine& l) { return request_save(l.request(), l.format()); });
+
+  const char* run = "A name below ./ckpt-runs, or a path";
+  for (CLI::App* verb : {status_, done_, stop, save}) verb->add_option("RUN,-r,--run", line.run, run)->type_name("");
+  ls->add_option("RUN,-r,--run", line.run, "A run, or a folder of runs")->type_name("");
+  show_->add_option("RUN,-r,--run", line.run, "A run, or a snapshot file")->type_name("");
+  verify_->add_option("RUN,-r,--run", line.what, "Runs, or snapshot files")->type_name("");
   for (CLI::App* verb : {stop, save})
     verb->add_flag("--allow-other-owner", line.allow_other_owner, "Also a run that belongs to another user");
   save->add_option("--timeout", line.timeout, "How long to wait for it (default: 10m)")->type_name("TIME");
@@ -101,7 +104,9 @@ int main(int argc, char** argv) try {
     return app.exit(wanted);
   } catch (const CLI::ParseError& error) {
     const bool worded = argc > 1 && argv[1][0] != '-';
-    if (worded && app.get_subcommands([&](CLI::App* verb) { return verb->check_name(argv[1]); }).empty())
+    if (argc == 1)
+      ckpt::log_error("no verb, like ls, show or status; ckpt --help lists them");
+    else if (worded && app.get_subcommands([&](CLI::App* verb) { return verb->check_name(argv[1]); }).empty())
       ckpt::log_error("there is no verb '{}'; ckpt --help lists them", argv[1]);
     else
       ckpt::log_error("{}; see ckpt --help", error.what());

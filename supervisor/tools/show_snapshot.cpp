@@ -11,6 +11,12 @@
 namespace ckpt::tools {
 namespace {
 
+// What the program said with ckpt_set.
+Json values_of(const snapshot::Header& header) {
+  const Json meta = Json::parse(header.meta, nullptr, false);
+  return meta.is_object() && meta.contains("values") ? meta["values"] : Json::object();
+}
+
 void print_header(const snapshot::Reader& reader) {
   const snapshot::Header& header = reader.header();
   const double ratio = static_cast<double>(reader.state_bytes()) / static_cast<double>(reader.file_bytes());
@@ -22,7 +28,8 @@ void print_header(const snapshot::Reader& reader) {
   table.add({"created", fmt::format("{} by {}", header.created, header.writer)});
   table.add({"state", fmt::format("{} in {} arrays", format_size(reader.state_bytes()), reader.arrays().size())});
   table.add({"file", fmt::format("{} (ratio {:.2f})", format_size(reader.file_bytes()), ratio)});
-  table.add({"meta", header.meta});
+  const Json values = values_of(header);
+  for (const auto& [key, value] : values.items()) table.add({"value " + key, value.dump()});
   table.print();
 }
 
@@ -44,7 +51,6 @@ Json to_json(const snapshot::Reader& reader) {
     arrays.push_back({{"name", array.name}, {"dtype", std::string(dtype_info(array.dtype).name)},
                       {"shape", array.shape}, {"bytes", array.size_bytes()}, {"packed", array.packed}});
   }
-  const Json meta = Json::parse(header.meta, nullptr, false);
   return {{"file", reader.path()},
           {"run", header.run},
           {"step", header.step},
@@ -55,7 +61,7 @@ Json to_json(const snapshot::Reader& reader) {
           {"ranks", header.ranks},
           {"state_bytes", reader.state_bytes()},
           {"file_bytes", reader.file_bytes()},
-          {"meta", meta.is_discarded() ? Json(header.meta) : meta},
+          {"values", values_of(header)},
           {"arrays", arrays}};
 }
 

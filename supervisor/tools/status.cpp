@@ -67,8 +67,8 @@ void print_text(const Now& now) {
   if (run.may_be_running()) table.add({"time left", time_left_text(now)});
   table.add({"snapshot", snapshot_text(run)});
   if (now.block && now.block->snapshots > 0) {
-    table.add({"stall", fmt::format("{} in {} saves of this block", format_duration(now.block->stall_seconds),
-                                    now.block->snapshots)});
+    table.add({"stall", fmt::format("{} in {} save{} of this block", format_duration(now.block->stall_seconds),
+                                    now.block->snapshots, now.block->snapshots == 1 ? "" : "s")});
   }
   if (!now.save_error.empty()) table.add({"last save", Cell("failed: " + now.save_error, Tone::bad)});
   table.print();
