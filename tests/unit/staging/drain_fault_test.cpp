@@ -133,6 +133,27 @@ TEST_CASE("a snapshot that cannot be pruned does not fail the save") {
   CHECK(listed(*disk).size() == 2);
 }
 
+// The number of the first call of that name that a save of step 3 makes.
+std::uint64_t call_number(const FakeDisk& prepared, const std::string& name) {
+  auto disk = prepared.clone();
+  DrainedRun run(*disk);
+  run.save(3);
+  for (const auto& call : disk->log()) {
+    if (call.name == name) return call.number;
+  }
+  FAIL("a save makes no call " << name);
+  return 0;
+}
+
+TEST_CASE("a block that is superseded between its publish and its prune removes nothing any more") {
+  const auto prepared = disk_with_two_snapshots();
+  auto disk = prepared->clone();
+  disk->at_call(call_number(*prepared, "append"), [&] { claim(*disk, block_2); });   // the ledger's, after the publish
+  DrainedRun run(*disk);
+  run.save(3);
+  CHECK(listed(*disk) == std::vector{id(1, 3), id(1, 2), id(1, 1)});
+}
+
 // Saves steps 1 to 4; returns what was reported durable before the power went.
 std::optional<rundir::SnapshotId> save_until_power_fails(FakeDisk& disk) {
   DrainedRun run(disk);
