@@ -47,9 +47,10 @@ void StatusBoard::set_news(const ProgramNews& news) {
     set("stop_in_seconds", or_null(status.stop_in_seconds));
     set("save_error", status.save_error.empty() ? nlohmann::json() : nlohmann::json(status.save_error));
   }
-  if (news.durable)
-    set("snapshot", {{"step", news.durable->step}, {"block", fields_["block"]},
-                     {"file_bytes", news.durable->file_bytes}, {"state_bytes", news.durable->state_bytes}});
+  if (!news.durable) return;
+  if (const auto step = fields_["step"]; !step.is_number() || step < news.durable->step) set("step", news.durable->step);
+  set("snapshot", {{"step", news.durable->step}, {"block", fields_["block"]},
+                   {"file_bytes", news.durable->file_bytes}, {"state_bytes", news.durable->state_bytes}});
 }
 
 void StatusBoard::clear_block() {

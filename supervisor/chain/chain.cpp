@@ -104,7 +104,7 @@ ChainFacts Chain::gather() {
   const auto end = blocks_.read_end(ownership.newest_block);
   facts_.complete = end && end->outcome == rundir::Outcome::finished;
   facts_.continued_before = end && end->outcome == rundir::Outcome::stopped;
-  facts_.earlier_costs = costs_of_block(run_.fs, layout_, ownership.newest_block);
+  facts_.earlier_costs = costs_without_progress(run_.fs, layout_, ownership.newest_block);
   return facts_;
 }
 

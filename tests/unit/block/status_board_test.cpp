@@ -89,3 +89,14 @@ TEST_CASE("what the program tells appears in status.json") {
   CHECK(b.read()["save_error"].is_null());
   CHECK(b.read()["step"] == 41);
 }
+
+TEST_CASE("a snapshot newer than the last safe point heard of is the step") {
+  Board b;
+  ProgramNews news;
+  news.status = staging::Status{};
+  news.status->step = 41;
+  news.durable = staging::DurableNotice{60, 100, 200, 0, 0};
+  b.board.set_news(news);
+  b.board.write();
+  CHECK(b.read()["step"] == 60);
+}
