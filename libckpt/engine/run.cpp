@@ -337,7 +337,7 @@ ckpt_verdict Run::attend_to(std::uint64_t step) {
   const std::uint32_t attention = attention_.load(std::memory_order_acquire);
   check_step(step);
   measure_interval(attention);
-  if (attention & attend_stop) {
+  if ((attention & attend_stop) && !has_nothing_to_lose(step)) {
     stop_at(step);
     return CKPT_STOP;
   }
@@ -378,6 +378,15 @@ void Run::save_if_idle(std::uint64_t step) {
     log_warning("step {} was not saved: {}; the older snapshot stands", step, error.what());
     disk_->schedule.saved_at(clock_.monotonic_seconds());   // not again at every point
   }
+}
+
+// At the step just restored a stop gains nothing: the next step may not fit before the deadline, but only trying can make
+// progress. Before the first point of a block its time is estimated from earlier blocks, which may have been unlucky.
+bool Run::has_nothing_to_lose(std::uint64_t step) const {
+  if (restored_step_ != step || saved_step_ != step) return false;
+  if (clock_.monotonic_seconds() >= disk_->schedule.deadline()) return false;
+  const std::lock_guard lock(mutex_);
+  return stop_only_for_time_;
 }
 
 void Run::stop_at(std::uint64_t step) {

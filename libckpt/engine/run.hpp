@@ -82,6 +82,7 @@ class Run {
   void check_step(std::uint64_t step);
   void measure_interval(std::uint32_t attention);
   void save_if_idle(std::uint64_t step);
+  bool has_nothing_to_lose(std::uint64_t step) const;
   void stop_at(std::uint64_t step);
   void stage(std::uint64_t step);
   bool prepare_area(std::uint64_t needed_bytes);
@@ -108,7 +109,8 @@ class Run {
   void look_around(double now);      // signals, requests, newer blocks
   void send_status(double now);
   staging::Status status() const;    // any thread
-  void request_stop(const std::string& reason);
+  enum class StopCause { time, request };
+  void request_stop(StopCause cause, const std::string& reason);
   void tell_ckptrun(const staging::FromProgram& message);   // any thread
   void raise(std::uint32_t attention) noexcept { attention_.fetch_or(attention, std::memory_order_release); }
   void lower(std::uint32_t attention) noexcept { attention_.fetch_and(~attention, std::memory_order_release); }
@@ -136,6 +138,7 @@ class Run {
   mutable std::mutex mutex_;
   std::optional<Error> failure_;
   std::string stop_reason_;
+  bool stop_only_for_time_ = true;
   staging::Status status_;
 };
 

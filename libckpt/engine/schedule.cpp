@@ -55,6 +55,11 @@ Costs Schedule::costs() const {
   return estimate_costs(measured_, earlier_);
 }
 
+double Schedule::deadline() const {
+  const std::lock_guard lock(mutex_);
+  return deadline_;
+}
+
 double Schedule::stop_time() const {
   const Costs estimated = costs();
   const std::lock_guard lock(mutex_);

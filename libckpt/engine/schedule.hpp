@@ -31,6 +31,7 @@ class Schedule {
     double next_event = no_limit;                  // when to ask again at the latest
   };
   Due due(double now) const;
+  double deadline() const;                         // no_limit without an end
   double stop_time() const;                        // no_limit without an end
   Costs costs() const;
   double total_stall_seconds() const;

@@ -57,7 +57,7 @@ double Run::watch_once(double now) {
   hear_station(now);
   look_around(now);
   const Schedule::Due due = disk_->schedule.due(now);
-  if (due.stop) request_stop("the time of this block is nearly used");
+  if (due.stop) request_stop(StopCause::time, "the time of this block is nearly used");
   if (due.save) raise(attend_save);
   raise(attend_measure);
   send_status(now);
@@ -71,7 +71,7 @@ void Run::hear_station(double now) {
   while (const auto message = station->receive_from_ckptrun()) act_on(*message, now);
   if (station->open()) return;
   station.reset();
-  request_stop("ckptrun, which started this program, is gone");
+  request_stop(StopCause::request, "ckptrun, which started this program, is gone");
 }
 
 void Run::act_on(const staging::FromCkptrun& message, double now) {
@@ -80,16 +80,16 @@ void Run::act_on(const staging::FromCkptrun& message, double now) {
   else if (std::holds_alternative<staging::SaveRequest>(message))
     raise(attend_save);
   else if (const auto* stop = std::get_if<staging::StopRequest>(&message))
-    request_stop(stop->reason);
+    request_stop(StopCause::request, stop->reason);
 }
 
 void Run::look_around(double now) {
-  if (const int number = options_.handle_signals ? SignalRequests::pending() : 0) request_stop(signal_name(number));
+  if (const int number = options_.handle_signals ? SignalRequests::pending() : 0) request_stop(StopCause::request, signal_name(number));
   if (disk_->alone() && now >= disk_->next_request_check) {
     disk_->next_request_check = now + request_check_seconds;
     for (const auto& request : rundir::take_requests(disk_->fs, disk_->layout)) {
       if (request.kind == rundir::RequestKind::save) raise(attend_save);
-      else request_stop("ckpt stop by " + request.from);
+      else request_stop(StopCause::request, "ckpt stop by " + request.from);
     }
   }
   if (now >= disk_->next_newest_check) {
@@ -102,10 +102,11 @@ void Run::look_around(double now) {
   }
 }
 
-void Run::request_stop(const std::string& reason) {
+void Run::request_stop(StopCause cause, const std::string& reason) {
   {
     const std::lock_guard lock(mutex_);
-    if (stop_reason_.empty()) stop_reason_ = reason;
+    if (stop_reason_.empty() || (stop_only_for_time_ && cause == StopCause::request)) stop_reason_ = reason;
+    if (cause == StopCause::request) stop_only_for_time_ = false;
   }
   raise(attend_stop);
 }

@@ -227,6 +227,49 @@ TEST_CASE("a block time stops the program in time, with a save") {
   REQUIRE_FALSE(world.snapshots().empty());
 }
 
+TEST_CASE("a block whose next step may not fit tries it all the same: at the step just restored there is nothing to lose") {
+  ScratchWorld world;
+  std::vector<float> w(10, 1.0f);
+  {
+    ScratchRun run;
+    run.add("w", w);
+    run.restore();
+    REQUIRE(run.save_durably(3) == CKPT_OK);
+  }
+  // What an unlucky earlier block teaches: a step takes an hour.
+  for (const auto& path : world.disk->files())
+    if (path.find("0001.program-") != std::string::npos && path.ends_with(".jsonl"))
+      world.disk->put(path, "{\"event\":\"staged\",\"seconds_between_points\":3600}\n");
+  ScratchRun run({{"block_time", "60s"}});
+  run.add("w", w);
+  REQUIRE(run.restore() == CKPT_OK);
+  while (!ckpt_stop_due(run.run)) {
+  }
+  REQUIRE(ckpt_point(run.run, 3) == CKPT_GO);
+  REQUIRE(ckpt_point(run.run, 4) == CKPT_STOP);
+  REQUIRE(run.close() == 85);
+}
+
+TEST_CASE("a request to stop is obeyed at the step just restored") {
+  ScratchWorld world;
+  std::vector<float> w(10, 1.0f);
+  {
+    ScratchRun run;
+    run.add("w", w);
+    run.restore();
+    REQUIRE(run.save_durably(3) == CKPT_OK);
+  }
+  ScratchRun run({{"signals", "on"}});
+  run.add("w", w);
+  REQUIRE(run.restore() == CKPT_OK);
+  ::raise(SIGTERM);
+  while (!ckpt_stop_due(run.run)) {
+  }
+  REQUIRE(ckpt_point(run.run, 3) == CKPT_STOP);
+  REQUIRE(run.close() == 85);
+  REQUIRE(world.snapshots().size() == 1);
+}
+
 TEST_CASE("several runs live side by side, one directory twice does not") {
   ScratchWorld world;
   ScratchRun one({}, "/scratch/one"), two({}, "/scratch/two"), again({}, "/scratch/one/");
