@@ -106,8 +106,7 @@ TEST_CASE("whatever happens to the record of a program, one that was attached is
       [&](FakeDisk& disk, std::uint64_t n) {
         INFO("call " << n);
         const auto program = claim_by(11).who;
-        const bool attached = succeeds([&] { Blocks(disk, owned_run, {}).attach(2, {.linked = true, .who = program}); });
-        if (!attached) return;
+        if (!succeeds([&] { Blocks(disk, owned_run, {}).attach(2, {.linked = true, .who = program}); })) return;
         on_what_is_left(disk, fault, [&](FakeDisk& left) {
           const auto attachments = Blocks(left, owned_run, {}).read_attachments(2);
           REQUIRE(attachments.size() == 1);
@@ -197,7 +196,8 @@ TEST_CASE("whatever happens to the mark, a run that was told to have it has it f
       [&](FakeDisk& disk, std::uint64_t n) {
         INFO("call " << n);
         if (!succeeds([&] { Catalog(disk, owned_run, {}).mark_has_snapshots(); })) return;
-        on_what_is_left(disk, fault, [&](FakeDisk& left) { REQUIRE(Catalog(left, owned_run, {}).ever_had_snapshots()); });
+        on_what_is_left(disk, fault,
+                        [&](FakeDisk& left) { REQUIRE(Catalog(left, owned_run, {}).ever_had_snapshots()); });
       });
 }
 

@@ -35,12 +35,12 @@ TEST_CASE("requests are taken in the order they were made, once, with their send
   const std::string second = send(run, RequestKind::stop);
   const std::string third = send(run, RequestKind::save);
   run.disk.set_modified(first, 30);
-  run.disk.set_modified(second, 10);
-  run.disk.set_modified(third, 20);
+  run.disk.set_modified(second, 20);
+  run.disk.set_modified(third, 10);
   const auto taken = take_requests(run.disk, run.layout);
-  REQUIRE(kinds(taken) == Kinds{RequestKind::stop, RequestKind::save, RequestKind::save});
-  CHECK(taken[0].path == second);
-  CHECK(taken[1].path == third);
+  REQUIRE(kinds(taken) == Kinds{RequestKind::save, RequestKind::stop, RequestKind::save});
+  CHECK(taken[0].path == third);
+  CHECK(taken[2].path == first);
   const ProcessIdentity self = identify_self();
   CHECK(taken[0].from == self.user + ", " + describe(self));
   CHECK(take_requests(run.disk, run.layout).empty());
