@@ -11,9 +11,9 @@
 namespace ckpt::staging {
 namespace {
 
-// Behind the program, but not starved by it: on busy cores nice 19 leaves 1.5 % of one, 5 leaves a quarter. The work is the
-// same; only the snapshot would be durable half a minute later, and the block would have to stop that much earlier.
-constexpr int background_nice = 5;
+// Behind the program, but not starved by it: on busy cores a difference of 19 leaves 1.5 % of one, 5 leaves a quarter. The
+// work is the same; only the snapshot would be durable half a minute later, and the block have to stop that much earlier.
+constexpr int nicer_by = 5;
 
 // A new thread inherits the mask, so it is set around the start: no moment remains in which a handler could run there.
 class SignalsBlocked {
@@ -36,7 +36,8 @@ std::thread start_background_thread(std::function<void()> work) {
   const SignalsBlocked blocked;
   return std::thread([work = std::move(work)] {
     // On Linux a thread id names that thread only.
-    ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), background_nice);
+    const auto self = static_cast<id_t>(::syscall(SYS_gettid));
+    ::setpriority(PRIO_PROCESS, self, ::getpriority(PRIO_PROCESS, self) + nicer_by);   // capped by the kernel
     work();
   });
 }

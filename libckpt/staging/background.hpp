@@ -6,7 +6,7 @@
 
 namespace ckpt::staging {
 
-// A thread that steps aside: nice 19 for it alone (and the threads it starts), all signals blocked so that the
+// A thread that steps aside: nicer by 5, it alone (and the threads it starts), all signals blocked so that the
 // program's handlers never run on it. Throws std::system_error when there is no thread to be had.
 std::thread start_background_thread(std::function<void()> work);
 
