@@ -53,7 +53,7 @@ void add_options(CLI::App& app, CommandLine& line) {
   app.add_flag("--here", line.here, "Inside a batch job: run the whole chain in this job");
   app.add_flag("--fresh", line.fresh, "Start over; an old run of that name is moved to NAME.old-DATE");
   app.add_flag("--accept-changes", line.accept_changes, "Go on with a changed command, or with a complete run");
-  app.add_option("--keep", line.keep, "Snapshots to keep (default: 2)")->type_name("N")->check(CLI::Range(1, 1000000));
+  app.add_option("--keep", line.keep, "Snapshots to keep (default: 2)")->type_name("N")->check(CLI::Range(1, 1000000).description(""));
   app.add_option("--mtbf", line.mtbf, "Mean time between failures here, for the save interval (default: 24h)")
       ->type_name("TIME");
   app.add_option("--save-interval", line.save_interval, "Time between saves (default: auto)")->type_name("TIME|auto");
@@ -149,8 +149,11 @@ int main(int argc, char** argv) try {
     app.parse(arguments);
   } catch (const CLI::Success& wanted) {
     return app.exit(wanted);
+  } catch (const CLI::ExtrasError& error) {
+    log_error("{}; the command goes after '--', see ckptrun --help", error.what());
+    return exit_our_error;
   } catch (const CLI::ParseError& error) {
-    log_error("{}; the command goes after '--'; see ckptrun --help", error.what());
+    log_error("{}; see ckptrun --help", error.what());
     return exit_our_error;
   }
   if (command.empty()) {

@@ -28,6 +28,20 @@ constexpr double superseded_grace_seconds = 30;
 constexpr double tree_grace_seconds = 5;            // between TERM and KILL for what the program left behind
 constexpr double kill_grace_seconds = 1;            // the same when there is no time any more
 
+// A chain of weeks must not end because the storage answered once with an error.
+template <class Work>
+auto patiently(Clock& clock, Work&& work) {
+  for (double pause = 0.1; pause < 30; pause *= 3) {
+    try {
+      return work();
+    } catch (const Error& error) {
+      log_warning("{}; trying again", error.what());
+      clock.sleep_seconds(pause);
+    }
+  }
+  return work();
+}
+
 template <class Value>
 json or_null(const std::optional<Value>& value) {
   return value ? json(*value) : json();
@@ -52,6 +66,7 @@ class RunningBlock {
   void wait();
   void look();
   void tick();
+  bool superseded() const;
   void take_requests();
   void note_news();
   void act();
@@ -143,9 +158,16 @@ void RunningBlock::tick() {
   run_.status.write_when_due();
   if (now() < next_newest_check_) return;
   next_newest_check_ = now() + newest_check_seconds;
-  if (run_.blocks.is_newest(plan_.block)) return;
+  if (!superseded()) return;
   request_stop(StopCause::superseded, "a newer block of this run has started");
   end_ = std::min(end_, now() + superseded_grace_seconds);
+}
+
+bool RunningBlock::superseded() const try {
+  return !run_.blocks.is_newest(plan_.block);
+} catch (const Error& error) {   // a storage that hiccups is no reason to end a program
+  log_warning("block {}: whether it is the newest cannot be seen now: {}", plan_.block, error.what());
+  return false;
 }
 
 void RunningBlock::take_requests() {
@@ -207,15 +229,17 @@ BlockResult RunningBlock::finish(int exec_error) {
   const double left = std::max(end_ - now(), kill_grace_seconds);
   if (!tree_ended_) kill_tree(std::min(tree_grace_seconds, left));
   if (talk_.handle()) note_news();
-  const Seen what = seen();
+  const Seen what = patiently(run_.clock, [this] { return seen(); });
   const Verdict verdict = judge(what);
   BlockResult result;
   result.block = plan_.block;
   result.linked = what.linked;
   result.resumed_from = plan_.resume;
-  if (const auto entries = run_.catalog.list(); !entries.empty()) result.newest = entries.front().id;
+  const auto entries = patiently(run_.clock, [this] { return run_.catalog.list(); });
+  if (!entries.empty()) result.newest = entries.front().id;
   result.outcome = verdict.outcome;
-  result.reason = exec_error == 0 ? verdict.reason : fmt::format("'{}' cannot be run: {}", plan_.command.front(), errno_text(exec_error));
+  result.reason = exec_error == 0 ? verdict.reason
+                                  : fmt::format("'{}' cannot be run: {}", plan_.command.front(), errno_text(exec_error));
   result.exit_code = what.exit_code;
   result.signal = what.signal;
   result.asked = asked_;

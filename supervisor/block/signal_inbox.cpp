@@ -63,6 +63,7 @@ void SignalInbox::take_one(int number, double monotonic_seconds) {
 
 void SignalInbox::prepare_child() const noexcept {
   for (const int number : {SIGINT, SIGUSR1, SIGUSR2}) signal(number, SIG_IGN);
+  signal(SIGTERM, SIG_DFL);   // it is what a stop is asked with
   sigprocmask(SIG_SETMASK, &former_mask_, nullptr);
 }
 

@@ -25,7 +25,7 @@ class SignalInbox {
   // INT came twice, the second time as a press of its own: end everything now.
   bool stop_now() const noexcept { return stop_now_; }
 
-  // In the forked child, before exec: the former mask; INT, USR1 and USR2 ignored. A Python that is still importing
+  // In the forked child, before exec: the former mask; TERM by default; INT, USR1 and USR2 ignored. A Python that is still importing
   // would die of USR1, and ^C reaches the whole foreground group although only ckptrun is meant by it.
   void prepare_child() const noexcept;
 

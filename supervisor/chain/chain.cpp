@@ -44,6 +44,7 @@ class Chain {
   void run_one(std::uint64_t block);
   void remember_command();
   int conclude(const Decision& decision);
+  void write_last_status(const Decision& decision);
   int exit_code(const Decision& decision) const;
   void show(const Decision& decision);
 
@@ -126,6 +127,7 @@ int Chain::run() {
 Chain::Claimed Chain::claim_next() {
   for (;;) {
     const Decision decision = decide(gather(), Event::starting);
+    run_.signals.take(run_.clock.monotonic_seconds());
     switch (decision.action) {
       case Action::start_fresh:
       case Action::resume:
@@ -215,14 +217,20 @@ void Chain::remember_command() try {
 
 int Chain::conclude(const Decision& decision) {
   show(decision);
-  const int code = exit_code(decision);
-  if (facts_.ended.empty() || !blocks_.is_newest(facts_.ended.back().block)) return code;
+  if (!facts_.ended.empty()) write_last_status(decision);
+  return exit_code(decision);
+}
+
+// By the newest block only.
+void Chain::write_last_status(const Decision& decision) try {
+  if (!blocks_.is_newest(facts_.ended.back().block)) return;
   status_.set("state", decision.action == Action::complete ? "complete"
                        : decision.action == Action::leave  ? "to-be-continued"
                                                            : "stopped");
   status_.set("reason", decision.reason);
   status_.write();
-  return code;
+} catch (const Error& error) {
+  log_warning("status.json is not written: {}", error.what());
 }
 
 int Chain::exit_code(const Decision& decision) const {
