@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "device/memory.hpp"
+#include "snapshot/format.hpp"
 
 namespace ckpt::engine {
 namespace {
@@ -14,40 +15,10 @@ constexpr std::uint64_t alignment_bytes = 64;   // a cache line: copies into the
 
 std::uint64_t aligned(std::uint64_t bytes) { return (bytes + alignment_bytes - 1) / alignment_bytes * alignment_bytes; }
 
-// Length of the UTF-8 sequence at the front of text; 0 when malformed (overlong forms and surrogates included).
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
-  if (length == 0 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i)
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  const unsigned second = byte(1);
-  const bool malformed = (lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
-                         (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F);
-  return malformed ? 0 : length;
-}
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
-
 void check_name(std::string_view name) {
-  if (name.empty() || name.size() > 255) fail(CKPT_ERR_NAME, "a name has 1 to 255 bytes; this one has {}", name.size());
-  if (!is_utf8(name)) fail(CKPT_ERR_NAME, "a name is UTF-8 text; this one of {} bytes is not", name.size());
-  for (std::size_t at = 0; at <= name.size();) {
-    const std::size_t slash = std::min(name.find('/', at), name.size());
-    const std::string_view part = name.substr(at, slash - at);
-    if (part.empty() || part == "." || part == "..")
-      fail(CKPT_ERR_NAME, "the name '{}' has an empty, '.' or '..' part", name);
-    at = slash + 1;
-  }
+  if (!snapshot::format::valid_name(name))
+    fail(CKPT_ERR_NAME, "'{}' ({} bytes) is no name: UTF-8 text of 1 to 255 bytes, no empty, '.' or '..' part between "
+         "slashes", name, name.size());
 }
 
 std::string where_it_differs(const snapshot::ArrayInfo& registered, const snapshot::ArrayInfo& saved) {
