@@ -23,7 +23,7 @@ Examples:
   ckpt show snapshots/step-….h5    what is in one snapshot
   ckpt verify fashion              read every byte of its snapshots
   ckpt status --json               where the run is now, for a script
-  until ckpt done; do sleep 60; done
+  ckpt done && ./evaluate          only when the work is complete
 
 RUN is a name below ./ckpt-runs or a path. Left out: the run that this folder is, the only one in ./ckpt-runs, or the one
 active last. Exit codes: 0 yes; 1 the answer is no (damaged, not complete, not saved in time); 2 stopped (done);
@@ -69,7 +69,7 @@ void add_verbs(Verbs& verbs, CommandLine& line) {
   CLI::App* status_ = verbs.add("status", "Where a run is now", "ckpt status --json",
                                 [](const CommandLine& l) { return status(l.run, l.format()); });
   CLI::App* done_ = verbs.add("done", "Is the work complete? 0 yes, 1 not yet, 2 stopped",
-                              "until ckpt done; do sleep 60; done",
+                              "ckpt done && ./evaluate",
                               [](const CommandLine& l) { return done(l.run, l.format()); });
   CLI::App* stop = verbs.add("stop", "Ask a run to save and end", "ckpt stop fashion",
                              [](const CommandLine& l) { return request_stop(l.request(), l.format()); });

@@ -97,7 +97,7 @@ def test_words_it_does_not_know_are_refused_in_one_line(ckpt, complete_run, word
 
 def test_help_shows_examples(ckpt):
     assert "ckpt verify fashion" in ckpt("--help").stdout
-    assert "Example: until ckpt done" in ckpt("done", "--help").stdout
+    assert "Example: ckpt done && ./evaluate" in ckpt("done", "--help").stdout
 
 
 # ---- ls ---------------------------------------------------------------------------------------------------------------
