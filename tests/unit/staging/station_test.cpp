@@ -172,6 +172,15 @@ TEST_CASE("a program's last words arrive although it died without reading") {
   CHECK_FALSE(pair.ckptrun->open());
 }
 
+TEST_CASE("speaking to who has just died is no signal, and no message") {
+  Pair pair;
+  pair.program.reset();
+  CHECK_FALSE(pair.ckptrun->send(SaveRequest{}));
+  CHECK_FALSE(pair.ckptrun->send(SaveRequest{}));
+  CHECK_FALSE(pair.ckptrun->receive_from_program().has_value());
+  CHECK_FALSE(pair.ckptrun->open());
+}
+
 TEST_CASE("who does not read loses messages and is not taken for dead") {
   Pair pair;
   int sent = 0;
@@ -200,7 +209,9 @@ TEST_CASE("the largest message arrives whole") {
 }
 
 TEST_CASE("a peer that sends nonsense, an empty or an oversized packet is gone") {
-  const std::string oversized(packet_limit_bytes + 1, ' '), not_for_ckptrun = encode(FromCkptrun(SaveRequest{}));
+  const std::string hello = encode(FromProgram(Hello{}));
+  const std::string oversized = hello + std::string(packet_limit_bytes + 1 - hello.size(), ' ');   // else it would parse
+  const std::string not_for_ckptrun = encode(FromCkptrun(SaveRequest{}));
   const std::string packets[] = {"nonsense", "", oversized, not_for_ckptrun};
   for (const std::string& packet : packets) {
     StationServer server;
@@ -245,7 +256,8 @@ TEST_CASE("a station that is gone is told with the remedy") {
   }
   const ckpt::Error error = error_of_attaching(address);
   CHECK(error.status() == CKPT_ERR_STATION);
-  CHECK_THAT(error.what(), Catch::Contains(address) && Catch::Contains("start the program with ckptrun again"));
+  CHECK_THAT(error.what(), Catch::Contains(address) && Catch::Contains("is gone") &&
+                               Catch::Contains("start the program with ckptrun again"));
 }
 
 TEST_CASE("a ckptrun that dies before the welcome is told as gone") {
