@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #define CATCH_CONFIG_MAIN
+#define CATCH_CONFIG_NO_POSIX_SIGNALS   // signals belong to what is tested; a crash is told by ctest
 #include <catch2/catch.hpp>
 
 // HDF5 loses some hundred bytes for each damaged object header it meets (1.10.8). That we leave no identifier of HDF5
