@@ -138,9 +138,11 @@ std::unique_ptr<Run> Run::open(const ConfigMap& config) try {
 void Run::open_directory() {
   io::FileSystem& fs = io::file_system();
   const rundir::Layout layout(options_.directory);
-  const auto permissions = rundir::prepare_run_directory(fs, layout, {.allow_volatile = options_.allow_volatile});
-  rundir::Blocks blocks(fs, layout, permissions);
   const bool attach = under_ckptrun(options_.directory);
+  // ckptrun has prepared the directory, by the rules its user gave it.
+  const auto permissions = attach ? rundir::permissions_of(fs, layout)
+                                  : rundir::prepare_run_directory(fs, layout, {.allow_volatile = options_.allow_volatile});
+  rundir::Blocks blocks(fs, layout, permissions);
   Ownership ownership = attach ? attach_to_ckptrun(options_.directory, blocks) : claim_alone(options_, blocks);
   if (!ownership.served) {
     log_info("ckptrun serves another program of this block ({}): nothing is saved by this one", ownership.welcome.reason);
@@ -370,14 +372,13 @@ void Run::measure_interval(std::uint32_t attention) {
 
 void Run::save_if_idle(std::uint64_t step) {
   if (disk_->drain->busy()) return;   // attention stays raised: at the first point after the drain has ended
-  lower(attend_save);
-  if (is_saved(step)) return;
   try {
-    stage(step);
+    if (!is_saved(step)) stage(step);
   } catch (const std::exception& error) {
     log_warning("step {} was not saved: {}; the older snapshot stands", step, error.what());
     disk_->schedule.saved_at(clock_.monotonic_seconds());   // not again at every point
   }
+  lower(attend_save);   // last: the watcher finds a save due until this one is staged, and would ask for a second
 }
 
 // At the step just restored a stop gains nothing: the next step may not fit before the deadline, but only trying can make

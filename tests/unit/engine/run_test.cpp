@@ -3,7 +3,9 @@
 
 #include <cmath>
 
+#include <chrono>
 #include <csignal>
+#include <thread>
 #include <cstdlib>
 
 #include "scratch_run.hpp"
@@ -306,4 +308,33 @@ TEST_CASE("packed state changes its size from save to save") {
   ckpt_add_packed(run.run, "text", pack, unpack, &back, nullptr);
   REQUIRE(run.restore() == CKPT_OK);
   REQUIRE(back == text);
+}
+
+namespace {
+
+// Slow to copy out: longer than the watcher looks away.
+std::size_t pack_slowly(void* copies, void* buffer, std::size_t) {
+  if (buffer) {
+    ++*static_cast<int*>(copies);
+    std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  }
+  return 1;
+}
+
+int unpack_nothing(void*, const void*, std::size_t) { return 0; }
+
+}  // namespace
+
+TEST_CASE("a save that takes long to stage is not followed by a second one for the same reason") {
+  ScratchWorld world;
+  int copies = 0;
+  ScratchRun run({{"block_time", "30s"}});   // the first save is due after 0.6 s, the next many seconds later
+  REQUIRE(ckpt_add_packed(run.run, "slow", pack_slowly, unpack_nothing, &copies, nullptr) == CKPT_OK);
+  run.restore();
+  std::uint64_t step = 0;
+  while (copies == 0 && ckpt_point(run.run, ++step) == CKPT_GO) {
+  }
+  REQUIRE(ckpt_wait(run.run, 60, nullptr) == CKPT_OK);
+  REQUIRE(ckpt_point(run.run, ++step) == CKPT_GO);
+  REQUIRE(copies == 1);
 }
