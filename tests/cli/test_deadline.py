@@ -2,6 +2,7 @@
 """Blocks end in time: the program stops and saves before its block is killed, also when its steps vary."""
 import json
 import subprocess
+import tempfile
 
 import pytest
 
@@ -33,3 +34,12 @@ def test_every_block_stops_and_saves_before_it_is_killed(tmp_path, bin_directory
     left = [int(line.split()[1]) for line in lines if line.startswith("left")]
     restored = [int(line.split()[1]) for line in lines if line.startswith("restored")]
     assert left == restored
+
+
+def test_a_program_accepts_the_directory_that_its_ckptrun_was_told_to_accept(bin_directory):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        run = [bin_directory / "ckptrun", "-r", f"{folder}/run", "--", bin_directory / "ten_lines", "3"]
+        refused = subprocess.run(run, capture_output=True, text=True, timeout=60)
+        assert refused.returncode == 125 and "memory" in refused.stderr
+        allowed = subprocess.run([*run[:1], "--allow-volatile", *run[1:]], capture_output=True, text=True, timeout=60)
+        assert allowed.returncode == 0, allowed.stderr
