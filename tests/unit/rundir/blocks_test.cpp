@@ -137,7 +137,7 @@ TEST_CASE("a blocks directory that is not there was never claimed") {
   CHECK(blocks.ownership().state == OwnerState::gone);
 }
 
-TEST_CASE("a listing that NFS takes back is asked for again; an error that stays is told, never an empty run") {
+TEST_CASE("a listing that NFS takes back is asked for again, and an error that stays is told, never an empty run") {
   PreparedRun run;
   auto blocks = run.blocks();
   REQUIRE(blocks.claim(claim_of(somebody(1))) == 1);
@@ -184,7 +184,7 @@ TEST_CASE("every outcome is read back by its name, and no other name is one") {
   CHECK_FALSE(parse_outcome("unknown"));
 }
 
-TEST_CASE("a run with one linked program links libckpt for good; a wrapped child does not") {
+TEST_CASE("a run with one linked program links libckpt for good, and a wrapped child does not") {
   PreparedRun run;
   auto blocks = run.blocks();
   blocks.attach(1, {.linked = false, .who = somebody(5)});
@@ -196,7 +196,7 @@ TEST_CASE("a run with one linked program links libckpt for good; a wrapped child
   CHECK(blocks.read_attachments(2)[0].who == somebody(6));
 }
 
-TEST_CASE("attaching twice is once; a dead process of the same number gives way, any other does not") {
+TEST_CASE("attaching twice is once, and a dead process of the same number gives way, any other does not") {
   PreparedRun run;
   auto blocks = run.blocks();
   const ProcessIdentity self = identify_self();

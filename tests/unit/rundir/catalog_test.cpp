@@ -232,7 +232,7 @@ TEST_CASE("a damaged snapshot that cannot be put aside is told") {
   CHECK(thrown.says(entry.path));
 }
 
-TEST_CASE("temporaries of earlier blocks go; one's own stay") {
+TEST_CASE("temporaries of earlier blocks go, and one's own stay") {
   PreparedRun run;
   const std::string mine = io::temporary_name(run.layout.snapshot({2, 1}));
   run.disk.put(mine, "");

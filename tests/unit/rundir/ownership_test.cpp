@@ -39,7 +39,7 @@ struct OwnedRun : PreparedRun {
 
 }  // namespace
 
-TEST_CASE("a run is free only when claimer and programs are all gone; alive outranks unknown") {
+TEST_CASE("a run is free only when claimer and programs are all gone, and alive outranks unknown") {
   struct Row {
     OwnerState ckptrun, program, other_program, run;
   };

@@ -64,7 +64,7 @@ std::string said_to_nobody(const Layout& layout) {
 
 }  // namespace
 
-TEST_CASE("a run on the real disk is private; its parents follow the umask") {
+TEST_CASE("a run on the real disk is private, and its parents follow the umask") {
   const TemporaryDirectory here;
   const Umask umask(022);
   const Layout layout(here / "a/b/run");
@@ -91,7 +91,7 @@ TEST_CASE("a run in a group's directory on the real disk is readable by the grou
   CHECK(prepare_run_directory(disk(), layout, anywhere).file == 0640);
 }
 
-TEST_CASE("a life on the real disk: claims, snapshots, kept ones, requests; nothing is left over") {
+TEST_CASE("a life on the real disk: claims, snapshots, kept ones, requests, and nothing is left over") {
   const TemporaryDirectory here;
   const Layout layout(here / "run");
   const Permissions permissions = prepare_run_directory(disk(), layout, anywhere);

@@ -66,7 +66,7 @@ TEST_CASE("a request that cannot be sent is told to its sender") {
   CHECK(thrown.says(run.layout.control()));
 }
 
-TEST_CASE("a request cut short is still what its name says; only its sender is lost") {
+TEST_CASE("a request cut short is still what its name says, and only its sender is lost") {
   PreparedRun run;
   run.disk.cut(send(run, RequestKind::stop), GENERATE(0, 5));
   const CapturedLog log;
@@ -76,7 +76,7 @@ TEST_CASE("a request cut short is still what its name says; only its sender is l
   CHECK(log.lines() == 1);
 }
 
-TEST_CASE("what is no request is removed with a warning; temporaries are left alone") {
+TEST_CASE("what is no request is removed with a warning, and temporaries are left alone") {
   PreparedRun run;
   const std::string temporary = io::temporary_name(run.layout.control() + "/stop-1-2.json");
   run.disk.put(temporary, "");
