@@ -154,7 +154,7 @@ TEST_CASE("in no schedule of several owners is a durable snapshot lost, a number
   const auto owners = GENERATE(2u, 3u);
   const bool damages = GENERATE(false, true);
   std::size_t durable = 0, overtaken = 0;
-  for (std::uint64_t seed = 0; seed < 150; ++seed) {
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
     Schedule schedule(seed, owners, damages);
     for (int act = 0; act < 40; ++act) {
       INFO("seed " << seed << ", act " << act << ", owners " << owners);
