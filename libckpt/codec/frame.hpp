@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One chunk <-> one standard zstd frame (RFC 8878) of its shuffled bytes, always with content size and content checksum.
+// One chunk <-> one standard zstd frame (RFC 8878) of its shuffled bytes, always with content size and checksum.
 // Encoder and Decoder own their zstd contexts and scratch memory: one per thread, reused from chunk to chunk.
 #pragma once
 

@@ -73,8 +73,10 @@ void check_device(const char* name, const ckpt_array& array) {
 class Runs {
  public:
   Runs(const ckpt_array& array, std::uint64_t first) : run_bytes_(element_bytes(array)), axes_(array.ndim) {
-    while (axes_ > 0 && (array.shape[axes_ - 1] == 1 || array.strides[axes_ - 1] == static_cast<std::int64_t>(run_bytes_)))
-      run_bytes_ *= array.shape[--axes_];
+    const auto continues_run = [&](int axis) {
+      return array.shape[axis] == 1 || array.strides[axis] == static_cast<std::int64_t>(run_bytes_);
+    };
+    while (axes_ > 0 && continues_run(axes_ - 1)) run_bytes_ *= array.shape[--axes_];
     std::copy_n(array.shape, axes_, shape_.begin());
     std::copy_n(array.strides, axes_, strides_.begin());
     at_ = static_cast<std::byte*>(array.data);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Moving registered memory in and out, strided or not. Host memory now; other kinds of memory get their operations here.
+// Moving registered memory in and out, strided or not. Host memory; other kinds of memory get their operations here.
 #pragma once
 
 #include <cstddef>

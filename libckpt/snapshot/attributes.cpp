@@ -41,7 +41,9 @@ void write_text(hid_t object, const char* name, std::string_view text) {
   write_scalar(object, name, type, type, content.data());
 }
 
-bool has_attribute(hid_t object, const char* name) { return must(H5Aexists(object, name), "look for an attribute") > 0; }
+bool has_attribute(hid_t object, const char* name) {
+  return must(H5Aexists(object, name), "look for an attribute") > 0;
+}
 
 std::optional<std::uint64_t> read_number(hid_t object, const char* name) {
   const Hid attribute = open_scalar(object, name);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attributes of fixed length: unsigned integers, and UTF-8 text. (Variable-length text would live in HDF5's global heap,
-// the one structure without a checksum.)
+// Attributes of fixed length: unsigned integers, and UTF-8 text. (Variable-length text would live in HDF5's global
+// heap, the one structure without a checksum.)
 #pragma once
 
 #include <cstdint>

@@ -49,7 +49,8 @@ Slabs slabs_of(hid_t dataset, const std::string& name, const std::vector<std::ui
   if (!bytes) fail(CKPT_ERR_DAMAGED, "'{}' is larger than memory can be", name);
   if (*bytes == 0) return cut_into_slabs(dimensions, element_bytes, 1);
   const Hid list(H5Dget_create_plist(dataset), "open a creation list");
-  if (H5Pget_layout(list) != H5D_CHUNKED) fail(CKPT_ERR_DAMAGED, "'{}' is not in chunks, hence without checksums", name);
+  if (H5Pget_layout(list) != H5D_CHUNKED)
+    fail(CKPT_ERR_DAMAGED, "'{}' is not in chunks, hence without checksums", name);
   std::array<hsize_t, most_dimensions> lengths{};
   const int count = must(H5Pget_chunk(list, most_dimensions, lengths.data()), "ask for chunk dimensions");
   const std::vector<std::uint64_t> chunk(lengths.begin(), lengths.begin() + count);

@@ -9,7 +9,7 @@
 
 namespace ckpt::snapshot {
 
-static_assert(std::endian::native == std::endian::little, "numbers go into the digest and arrays into the file as they are");
+static_assert(std::endian::native == std::endian::little, "numbers go into digest and file as they are in memory");
 
 struct Digest::State {
   struct Free {

@@ -92,7 +92,7 @@ class Listing {
     }
   }
 
-  // Opening a dataset costs more than reading a tiny one: what is tiny is read now, as long as that takes little memory.
+  // Opening a dataset costs more than reading a tiny one: what is tiny is read now, as long as it takes little memory.
   void add_array(hid_t dataset, const std::string& name) {
     Listed& listed = found_.emplace_back(inspect_dataset(dataset, name, datatypes_));
     if (listed.slabs.count() != 1 || listed.slabs.chunk_bytes() > tiny_array_bytes) return;

@@ -15,13 +15,14 @@ namespace ckpt::snapshot {
 
 // Where the bytes of an array go: contiguous memory, or a function that takes a range of them.
 struct ArrayTarget {
-  std::byte* contiguous = nullptr;                                                      // or:
-  std::function<void(std::uint64_t first_byte, std::span<const std::byte> from)> copy_in;   // thread-safe; or neither: verified only
+  std::byte* contiguous = nullptr;                                                          // or:
+  std::function<void(std::uint64_t first_byte, std::span<const std::byte> from)> copy_in;   // thread-safe; or neither
 };
 
 // An open snapshot. Errors: CKPT_ERR_DAMAGED only where content is proven wrong (checksum, structure, length, or not a
-// snapshot at all); CKPT_ERR_FORMAT for a newer version; CKPT_ERR_IO … when the storage failed (retried by the caller);
-// CKPT_ERR_NOT_FOUND when the file is not there; CKPT_ERR_MEMORY. Text names the file. One thread at a time.
+// snapshot at all); CKPT_ERR_FORMAT for a newer version; CKPT_ERR_IO and its kin when the storage failed (retried by
+// the caller, with a new Reader: this one stays failed); CKPT_ERR_NOT_FOUND when the file is not there;
+// CKPT_ERR_MEMORY. Text names the file. One thread at a time.
 class Reader {
  public:
   Reader(io::FileSystem& fs, const std::string& path);   // opens, reads header and list of arrays

@@ -44,6 +44,7 @@ std::optional<Slabs> slabs_from_chunk(std::span<const std::uint64_t> dimensions,
                                       std::span<const std::uint64_t> chunk) noexcept;
 
 // The bytes of an array with these dimensions; nothing when that is more than memory can hold.
-std::optional<std::uint64_t> array_bytes(std::span<const std::uint64_t> dimensions, std::uint64_t element_bytes) noexcept;
+std::optional<std::uint64_t> array_bytes(std::span<const std::uint64_t> dimensions,
+                                         std::uint64_t element_bytes) noexcept;
 
 }  // namespace ckpt::snapshot

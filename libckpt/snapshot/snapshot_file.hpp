@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HDF5 file of a snapshot, open for reading. Datasets are numbered: 0 holds the small values, then the arrays sorted
-// by name. Every member, the destructor too, inside Hdf5Scope; nothing here names the file in its errors.
+// The HDF5 file of a snapshot, open for reading. Datasets are numbered: 0 holds the small values, then the arrays
+// sorted by name. Every member, the destructor too, inside Hdf5Scope; nothing here names the file in its errors.
 #pragma once
 
 #include <span>
@@ -23,7 +23,7 @@ class SnapshotFile {
   const std::vector<ArrayInfo>& datasets() const noexcept { return infos_; }
   const ChunkIndex& index() const noexcept { return index_; }
 
-  // Valid until `memory` changes, or as long as this lives. A dataset is open from the first to the last of its chunks that are read.
+  // Valid until `memory` changes. A dataset is open from the first to the last of its chunks that are read.
   std::span<const std::byte> read_frame(std::size_t dataset, std::uint64_t chunk, std::vector<std::byte>& memory);
   void close_datasets() { open_.clear(); }   // after a reading that did not come to its end
 

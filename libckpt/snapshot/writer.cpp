@@ -42,7 +42,8 @@ class SnapshotWriting {
 
   void write_everything();
   void write_chunk(std::uint64_t number);
-  std::span<const std::byte> chunk_bytes(std::size_t dataset, std::uint64_t chunk, std::vector<std::byte>& memory) const;
+  std::span<const std::byte> chunk_bytes(std::size_t dataset, std::uint64_t chunk,
+                                         std::vector<std::byte>& memory) const;
   void put(std::size_t dataset, std::uint64_t chunk, std::span<const std::byte> frame);
   void create_up_to(std::size_t dataset);
   void finish();

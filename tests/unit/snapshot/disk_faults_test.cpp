@@ -12,6 +12,7 @@ using namespace ckpt::testing;
 using Repeat = FakeDisk::Repeat;
 using Effect = FakeDisk::Effect;
 using snapshot::Reader;
+using snapshot::write_snapshot;
 
 namespace {
 
@@ -49,7 +50,7 @@ TEST_CASE("when call N fails while a snapshot is written, once or for ever, no f
               INFO("call " << n);
               std::string text;
               const ckpt_status status = status_of(
-                  [&] { snapshot::write_snapshot(disk, snapshot_path, state.header, state.sources(), small_chunks()); }, &text);
+                  [&] { write_snapshot(disk, snapshot_path, state.header, state.sources(), small_chunks()); }, &text);
               const bool reached = disk.calls() >= n;
               check_written(disk, state, status, error, text);
               if (reached) CHECK(status != CKPT_OK);
@@ -101,7 +102,7 @@ TEST_CASE("a disk that is full says so, and takes nothing") {
   for (std::uint64_t room = 0; room < needed; room += 97) {
     const auto disk = empty_disk();
     disk->set_free_bytes(room);
-    CHECK(status_of([&] { snapshot::write_snapshot(*disk, snapshot_path, state.header, state.sources(), {}); }) ==
+    CHECK(status_of([&] { write_snapshot(*disk, snapshot_path, state.header, state.sources(), {}); }) ==
           CKPT_ERR_NO_SPACE);
     CHECK(disk->files().empty());
   }
@@ -131,7 +132,7 @@ TEST_CASE("an existing file is neither overwritten nor removed") {
   const SampleState state = state_of_two_arrays();
   const auto disk = disk_with(state);
   std::string text;
-  CHECK(status_of([&] { snapshot::write_snapshot(*disk, snapshot_path, {}, {}, {}); }, &text) == CKPT_ERR_IO);
+  CHECK(status_of([&] { write_snapshot(*disk, snapshot_path, {}, {}, {}); }, &text) == CKPT_ERR_IO);
   CHECK(same(state, restored(*disk)));
 }
 
@@ -153,7 +154,7 @@ TEST_CASE("a cancelled write ends soon and leaves no file") {
   snapshot::WriteOptions options = small_chunks();
   options.cancel = &cancel;
   const auto disk = empty_disk();
-  CHECK(status_of([&] { snapshot::write_snapshot(*disk, snapshot_path, {}, sources, options); }) == CKPT_ERR_SUPERSEDED);
+  CHECK(status_of([&] { write_snapshot(*disk, snapshot_path, {}, sources, options); }) == CKPT_ERR_SUPERSEDED);
   CHECK(copies == 3);
   CHECK(disk->files().empty());
 }
@@ -164,6 +165,6 @@ TEST_CASE("what a source throws comes out as it is, and the file goes") {
   sources[0].contiguous = nullptr;
   sources[0].copy_out = [](std::uint64_t, std::span<std::byte>) { throw std::runtime_error("device lost"); };
   const auto disk = empty_disk();
-  CHECK_THROWS_WITH(snapshot::write_snapshot(*disk, snapshot_path, {}, sources, {}), "device lost");
+  CHECK_THROWS_WITH(write_snapshot(*disk, snapshot_path, {}, sources, {}), "device lost");
   CHECK(disk->files().empty());
 }

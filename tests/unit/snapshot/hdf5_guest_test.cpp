@@ -12,6 +12,7 @@
 using namespace ckpt;
 using namespace ckpt::testing;
 using snapshot::Reader;
+using snapshot::write_snapshot;
 
 namespace {
 
@@ -58,7 +59,7 @@ void use_everything() {
     status_of([&] { restored(*faulty, 2); });
     const auto full = empty_disk();
     full->fail_call(n, ENOSPC);
-    status_of([&] { snapshot::write_snapshot(*full, snapshot_path, state.header, state.sources(), small_chunks()); });
+    status_of([&] { write_snapshot(*full, snapshot_path, state.header, state.sources(), small_chunks()); });
   }
 }
 

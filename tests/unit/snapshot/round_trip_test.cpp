@@ -11,6 +11,8 @@ using namespace ckpt;
 using namespace ckpt::testing;
 using snapshot::ArrayInfo;
 using snapshot::Reader;
+using snapshot::describe;
+using snapshot::write_snapshot;
 
 namespace {
 
@@ -77,7 +79,7 @@ TEST_CASE("sources and targets that are not contiguous give and take every byte 
     };
   }
   const auto disk = empty_disk();
-  snapshot::write_snapshot(*disk, snapshot_path, state.header, sources, small_chunks());
+  write_snapshot(*disk, snapshot_path, state.header, sources, small_chunks());
   CHECK(disk->content(snapshot_path) == disk_with(state, small_chunks())->content(snapshot_path));
 
   Reader reader(*disk, snapshot_path);
@@ -158,7 +160,7 @@ TEST_CASE("malformed and contradicting names are refused and leave no file") {
     SampleState state;
     for (const auto& name : names) state.add({.name = name, .dtype = CKPT_U8, .shape = {4}});
     const auto disk = empty_disk();
-    CHECK(status_of([&] { snapshot::write_snapshot(*disk, snapshot_path, {}, state.sources(), {}); }) == CKPT_ERR_NAME);
+    CHECK(status_of([&] { write_snapshot(*disk, snapshot_path, {}, state.sources(), {}); }) == CKPT_ERR_NAME);
     CHECK(disk->files().empty());
   }
   SampleState fine;
@@ -169,7 +171,8 @@ TEST_CASE("malformed and contradicting names are refused and leave no file") {
 }
 
 TEST_CASE("an array is described as people write it") {
-  CHECK(snapshot::describe({.name = "weights", .dtype = CKPT_F32, .shape = {1000, 784}}) == "weights: f32 [1000, 784]");
-  CHECK(snapshot::describe({.name = "rate", .dtype = CKPT_BF16, .shape = {}}) == "rate: bf16 scalar");
-  CHECK(snapshot::describe({.name = "loader", .dtype = CKPT_U8, .shape = {12}, .packed = true}) == "loader: packed, 12 bytes");
+  CHECK(describe({.name = "weights", .dtype = CKPT_F32, .shape = {1000, 784}}) == "weights: f32 [1000, 784]");
+  CHECK(describe({.name = "rate", .dtype = CKPT_BF16, .shape = {}}) == "rate: bf16 scalar");
+  CHECK(describe({.name = "loader", .dtype = CKPT_U8, .shape = {12}, .packed = true}) ==
+        "loader: packed, 12 bytes");
 }
