@@ -75,13 +75,17 @@ void add_verbs(Verbs& verbs, CommandLine& line) {
                              [](const CommandLine& l) { return request_stop(l.request(), l.format()); });
   CLI::App* save = verbs.add("save", "Ask a run to save now, and wait for the snapshot", "ckpt save --timeout 5m",
                              [](const CommandLine& l) { return request_save(l.request(), l.format()); });
+  CLI::App* unlock_ = verbs.add("unlock", "Declare the owner of a run gone that cannot be seen from here",
+                                "ckpt unlock fashion",
+                                [](const CommandLine& l) { return unlock(l.request(), l.format()); });
 
   const char* run = "A name below ./ckpt-runs, or a path";
   for (CLI::App* verb : {status_, done_, stop, save}) verb->add_option("RUN,-r,--run", line.run, run)->type_name("");
   ls->add_option("RUN,-r,--run", line.run, "A run, or a folder of runs")->type_name("");
   show_->add_option("RUN,-r,--run", line.run, "A run, or a snapshot file")->type_name("");
   verify_->add_option("RUN,-r,--run", line.what, "Runs, or snapshot files")->type_name("");
-  for (CLI::App* verb : {stop, save})
+  unlock_->add_option("RUN,-r,--run", line.run, run)->type_name("")->required();
+  for (CLI::App* verb : {stop, save, unlock_})
     verb->add_flag("--allow-other-owner", line.allow_other_owner, "Also a run that belongs to another user");
   save->add_option("--timeout", line.timeout, "How long to wait for it (default: 10m)")->type_name("TIME");
   save->add_flag("--no-wait", line.no_wait, "Do not wait for the snapshot");

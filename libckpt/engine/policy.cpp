@@ -14,6 +14,7 @@ constexpr double margin_share = 0.1;
 constexpr double longest_first_save_seconds = 60;
 constexpr double first_save_share = 0.02;
 constexpr double longest_interval_seconds = 3 * 3600;
+constexpr double shortest_interval_seconds = 10;   // a tiny stall is no reason to fsync a shared disk all the time
 constexpr double stall_share = 0.01;
 
 // Nearest rank: the smallest value that at least 95 % of them do not exceed.
@@ -68,7 +69,7 @@ double save_interval(const SavePolicy& policy, const Costs& costs) noexcept {
   const double until_durable = costs.stage + costs.drain + costs.publish;
   if (costs.stage <= 0) return std::max(rarest, until_durable);   // the first save measures what a save costs
   const double young = std::sqrt(2 * costs.stage * policy.mean_time_between_failures);
-  const double cheap = std::max(young, costs.stage / stall_share);
+  const double cheap = std::max({young, costs.stage / stall_share, shortest_interval_seconds});
   return std::max(std::min(cheap, rarest), until_durable);
 }
 

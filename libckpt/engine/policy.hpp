@@ -55,7 +55,7 @@ struct SavePolicy {
 // The first save of a block proves the path and measures it: at the first point after min(60 s, 2 % of the block).
 double first_save_after(const SavePolicy& policy) noexcept;
 // Between saves: sqrt(2 * stall * MTBF) (Young 1974), the stall at most 1 % of the time, never rarer than every 3 h or
-// half a block, never more often than a save takes to become durable.
+// half a block, never more often than a save takes to become durable, nor than every 10 s where a block allows that.
 double save_interval(const SavePolicy& policy, const Costs& costs) noexcept;
 
 // Does one point and one save fit a block of this length? Empty: yes; else the arithmetic, for people.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ckpt stop, ckpt save: a request to whoever runs the run now.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -19,13 +18,6 @@ namespace ckpt::tools {
 namespace {
 
 constexpr double poll_seconds = 0.1;
-
-void require_own_run(io::FileSystem& fs, const RunView& view, bool allow_other_owner) {
-  io::FileInfo info;
-  if (fs.info(view.layout.directory(), info) != 0 || info.owner == geteuid() || allow_other_owner) return;
-  fail(CKPT_ERR_PERMISSION, "the run {} belongs to another user (uid {}); --allow-other-owner steers it all the same",
-       view.name, info.owner);
-}
 
 RunView view_running(io::FileSystem& fs, const RequestOptions& options, const char* verb) {
   RunView view = view_run(fs, choose_run(fs, options.run));

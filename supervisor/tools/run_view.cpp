@@ -2,12 +2,14 @@
 #include "tools/run_view.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <set>
 
 #include "base/clock.hpp"
+#include "base/error.hpp"
 #include "base/quantity.hpp"
 #include "rundir/ledger.hpp"
 #include "rundir/run_record.hpp"
@@ -169,6 +171,13 @@ std::uint64_t bytes_on_disk(io::FileSystem& fs, const RunView& view) {
     if (counted.insert(kept.inode).second) bytes += kept.size_bytes;
   }
   return bytes;
+}
+
+void require_own_run(io::FileSystem& fs, const RunView& view, bool allow_other_owner) {
+  io::FileInfo info;
+  if (fs.info(view.layout.directory(), info) != 0 || info.owner == ::geteuid() || allow_other_owner) return;
+  fail(CKPT_ERR_PERMISSION, "the run {} belongs to another user (uid {}); --allow-other-owner steers it all the same",
+       view.name, info.owner);
 }
 
 }  // namespace ckpt::tools

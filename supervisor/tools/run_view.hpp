@@ -53,6 +53,8 @@ struct RunView {
 };
 
 RunView view_run(io::FileSystem& fs, const rundir::Layout& layout);
+// CKPT_ERR_PERMISSION when it is another user's; steering that needs an explicit word.
+void require_own_run(io::FileSystem& fs, const RunView& view, bool allow_other_owner);
 
 // Wall seconds of the last claim, end, status or snapshot.
 double last_sign_of_life(io::FileSystem& fs, const rundir::Layout& layout);

@@ -28,5 +28,6 @@ struct RequestOptions {
 };
 int request_stop(const RequestOptions& options, Format format);
 int request_save(const RequestOptions& options, Format format);
+int unlock(const RequestOptions& options, Format format);   // run: never left out
 
 }  // namespace ckpt::tools

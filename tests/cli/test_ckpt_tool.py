@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """ckpt from its command line: which run is meant, what it tells, what it exits with."""
+import json
 import os
 import re
 import subprocess
@@ -186,3 +187,34 @@ def test_show_of_a_file_that_is_no_snapshot_says_which_and_why(ckpt, work):
     told = ckpt("show", "notes.h5")
     assert told.returncode == 125
     assert "notes.h5" in told.stderr and told.stderr.count("\n") == 1
+
+
+# ---- unlock -----------------------------------------------------------------------------------------------------------
+
+def let_its_owner_be_elsewhere(run):
+    """As if the last block had run on a machine that cannot be seen from here, and had left no end."""
+    for record in (run / "blocks").glob("*.json"):
+        if record.name.endswith(".end.json"):
+            record.unlink()
+            continue
+        content = json.loads(record.read_text())
+        content["who"].update(boot_id="another", host="elsewhere", machine_id="another")
+        record.write_text(json.dumps(content))
+
+
+def test_a_run_whose_owner_cannot_be_seen_is_used_again_after_unlock_and_not_before(ckpt, tool, complete_run, bin_directory):
+    run = complete_run("a")
+    let_its_owner_be_elsewhere(run)
+    again = ("ckptrun", "-r", "a", "--allow-volatile", "--no-wait", "--", bin_directory / "ten_lines", 20)
+    refused = tool(*again)
+    assert refused.returncode == 125
+    assert "elsewhere" in refused.stderr and f"ckpt unlock {run}" in refused.stderr
+    told = ckpt("unlock", run)
+    assert told.returncode == 0 and "elsewhere" in told.stdout
+    assert tool(*again).returncode == 0
+    assert ckpt("unlock", "a").stdout == "a was free already\n"
+
+
+def test_unlock_wants_to_be_told_which_run(ckpt, complete_run):
+    complete_run("a")
+    assert ckpt("unlock").returncode == 125

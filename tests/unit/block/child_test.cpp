@@ -68,7 +68,7 @@ TEST_CASE("a command without a slash is looked up in PATH, an absent one is 127"
   CHECK(find_program("no-such-command-anywhere").error_exit_code == 127);
 }
 
-TEST_CASE("a path that is not there is 127; a folder or a file without the execute bit is 126") {
+TEST_CASE("a path that is not there is 127, a folder or a file without the execute bit is 126") {
   const Folder folder;
   CHECK(find_program(folder.path() / "none").error_exit_code == 127);
   CHECK(find_program(folder.path()).error_exit_code == 126);

@@ -105,6 +105,7 @@ TEST_CASE("the interval between saves follows Young within its bounds") {
       {"a stall of 5 min: 3 h outranks 1 %", day, day, {.stage = 300, .drain = 300}, 3 * hour},
       {"12 s: half a block", 12, day, {.stage = 0.01, .drain = 0.1}, 6},
       {"60 s, small state: Young", 60, day, {.stage = 0.001, .drain = 0.1}, 13.1453},
+      {"60 s, tiny state: 10 s", 60, day, {.stage = 1e-6, .drain = 0.001}, 10},
       {"60 s: half a block", 60, day, {.stage = 0.01, .drain = 0.1}, 30},
       {"no limit", no_limit, day, {.stage = 0.1}, 131.453},
       {"a save takes longer than half a block", 60, day, {.stage = 0.1, .drain = 40, .publish = 1}, 41.1},
