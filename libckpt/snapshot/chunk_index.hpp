@@ -2,30 +2,40 @@
 // All chunks of all datasets of a snapshot, numbered through.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "snapshot/slabs.hpp"
 
 namespace ckpt::snapshot {
 
+struct ChunkRange {
+  std::uint64_t first, end;   // chunks [first, end)
+  std::uint64_t count() const noexcept { return end - first; }
+};
+
 class ChunkIndex {
  public:
-  void add(const Slabs& slabs) {
-    slabs_.push_back(slabs);
-    first_chunk_.push_back(first_chunk_.back() + slabs.count());
-  }
+  struct Place {
+    std::size_t dataset;
+    std::uint64_t chunk;   // of that dataset
+  };
+
+  void add(const Slabs& slabs);
 
   std::size_t datasets() const noexcept { return slabs_.size(); }
   std::uint64_t chunks() const noexcept { return first_chunk_.back(); }
   const Slabs& slabs(std::size_t dataset) const noexcept { return slabs_[dataset]; }
-  // Also for dataset == datasets(): the number of all chunks.
-  std::uint64_t first_chunk(std::size_t dataset) const noexcept { return first_chunk_[dataset]; }
-  std::size_t dataset_of(std::uint64_t chunk) const noexcept {
-    return std::upper_bound(first_chunk_.begin(), first_chunk_.end(), chunk) - first_chunk_.begin() - 1;
+  Place place(std::uint64_t number) const noexcept;
+  // Of the datasets [first, end).
+  ChunkRange chunks_of(std::size_t first, std::size_t end) const noexcept {
+    return {first_chunk_[first], first_chunk_[end]};
   }
+  ChunkRange chunks_of(std::size_t dataset) const noexcept { return chunks_of(dataset, dataset + 1); }
+
+  // A range in portions for one thread at a time: one large chunk, or many tiny ones, so that threads do not queue for
+  // HDF5 with every hundred bytes.
+  std::vector<ChunkRange> portions(ChunkRange range) const;
 
  private:
   std::vector<Slabs> slabs_;

@@ -116,6 +116,17 @@ H5FD_class_t driver_class() {
   return driver;
 }
 
+// HDF5 counts bytes of the file and may keep 32 MiB of them; object headers are fifteen times as large in memory. Each
+// is needed once.
+void limit_metadata_cache(hid_t access_list) {
+  H5AC_cache_config_t config;
+  config.version = H5AC__CURR_CACHE_CONFIG_VERSION;
+  must(H5Pget_mdc_config(access_list, &config), "ask for the metadata cache");
+  config.set_initial_size = true;
+  config.initial_size = config.min_size = config.max_size = 1u << 20;
+  must(H5Pset_mdc_config(access_list, &config), "limit the metadata cache");
+}
+
 }  // namespace
 
 DriverAccess::DriverAccess(Connection& connection) {
@@ -132,6 +143,7 @@ DriverAccess::DriverAccess(Connection& connection) {
   must(H5Pset_libver_bounds(list_, H5F_LIBVER_V110, H5F_LIBVER_V110), "pin the file format");
   // Chunks are read and written whole: a chunk cache would be allocated for every dataset, in vain.
   must(H5Pset_cache(list_, 0, 0, 0, 0.0), "switch the chunk cache off");
+  limit_metadata_cache(list_);
 }
 
 }  // namespace ckpt::snapshot

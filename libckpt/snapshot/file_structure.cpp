@@ -110,7 +110,7 @@ void FileStructure::finish(const std::string& digest) {
   groups_.clear();
   state_.reset();
   must(H5Fflush(file_, H5F_SCOPE_GLOBAL), "write the structure of the file");
-  file_.reset();
+  file_.close("close the file");
 }
 
 void write_frame(hid_t dataset, const ArrayInfo& info, const Slabs& slabs, std::uint64_t chunk,

@@ -58,6 +58,10 @@ class Hid {
   void reset() noexcept {
     if (valid()) H5Idec_ref(std::exchange(id_, H5I_INVALID_HID));
   }
+  // Where closing writes, its failure counts.
+  void close(const char* doing) {
+    if (valid() && H5Idec_ref(std::exchange(id_, H5I_INVALID_HID)) < 0) throw Hdf5Failed(doing);
+  }
 
  private:
   hid_t id_ = H5I_INVALID_HID;

@@ -24,8 +24,10 @@ constexpr std::array<unsigned char, 9> start_of_file = {0x89, 'H', 'D', 'F', '\r
 
 struct DecodingTools {
   codec::Decoder decoder;
-  std::vector<std::byte> frame;
-  std::vector<std::byte> chunk;   // of targets that are not contiguous, and of padded chunks
+  std::vector<std::byte> frame;    // as it comes from HDF5
+  std::vector<std::byte> frames;   // of a portion of tiny chunks, one behind the other
+  std::vector<std::size_t> frame_bytes;
+  std::vector<std::byte> chunk;    // of targets that are not contiguous, and of padded chunks
 };
 
 // ENOENT and ESTALE: removed, or replaced behind an NFS client; whoever listed the file looks again.
@@ -55,10 +57,13 @@ struct Reader::Impl {
   void read_meta();
   // The arrays of the datasets [first, first + targets.size()).
   void read(std::size_t first, std::span<const ArrayTarget> targets, unsigned threads, const Progress& progress);
-  void read_chunk(std::uint64_t number, const ArrayTarget& target);
-  void deliver(std::size_t dataset, std::uint64_t chunk, std::span<const std::byte> frame, const ArrayTarget& target,
+  using TargetOf = std::function<const ArrayTarget&(std::size_t dataset)>;
+  void read_portion(ChunkRange range, const TargetOf& target_of);
+  std::span<const std::byte> read_frames(ChunkRange range, DecodingTools& tools);
+  void decode(std::uint64_t number, std::span<const std::byte> frame, const ArrayTarget& target, DecodingTools& tools);
+  void deliver(ChunkIndex::Place place, std::span<const std::byte> frame, const ArrayTarget& target,
                DecodingTools& tools);
-  std::span<const std::byte> read_frame(std::size_t dataset, std::uint64_t chunk, std::vector<std::byte>& memory);
+  std::uint64_t content_bytes(ChunkRange range) const;
   void check_digest() const;
   void check_disk() const;
 
@@ -134,64 +139,85 @@ void Reader::Impl::check_start() {
 void Reader::Impl::read_meta() {
   header.meta.resize(file->datasets()[0].size_bytes());
   const ArrayTarget target{.contiguous = reinterpret_cast<std::byte*>(header.meta.data()), .copy_in = {}};
-  for (std::uint64_t chunk = 0; chunk < file->index().slabs(0).count(); ++chunk) read_chunk(chunk, target);
+  read(0, {&target, 1}, 1, {});
 }
 
 void Reader::Impl::read(std::size_t first, std::span<const ArrayTarget> targets, unsigned threads,
                         const Progress& progress) {
   const ChunkIndex& index = file->index();
-  const std::uint64_t first_chunk = index.first_chunk(first);
-  const std::uint64_t chunks = index.first_chunk(first + targets.size()) - first_chunk;
+  const auto portions = index.portions(index.chunks_of(first, first + targets.size()));
   std::mutex progress_mutex;
   std::uint64_t bytes_done = 0;
   {
     const Hdf5Scope scope;
     file->close_datasets();
   }
-  parallel_for(chunks, threads, [&](std::size_t i) {
-    const std::uint64_t number = first_chunk + i;
-    const std::size_t dataset = index.dataset_of(number);
-    read_chunk(number, targets[dataset - first]);
+  parallel_for(portions.size(), threads, [&](std::size_t i) {
+    read_portion(portions[i], [&](std::size_t dataset) -> const ArrayTarget& { return targets[dataset - first]; });
     if (!progress) return;
     const std::lock_guard lock(progress_mutex);
-    progress(bytes_done += index.slabs(dataset).piece(number - index.first_chunk(dataset)).bytes);
+    progress(bytes_done += content_bytes(portions[i]));
   });
 }
 
-void Reader::Impl::read_chunk(std::uint64_t number, const ArrayTarget& target) {
-  const std::size_t dataset = file->index().dataset_of(number);
-  const std::uint64_t chunk = number - file->index().first_chunk(dataset);
+std::uint64_t Reader::Impl::content_bytes(ChunkRange range) const {
+  std::uint64_t bytes = 0;
+  for (std::uint64_t number = range.first; number < range.end; ++number) {
+    const auto [dataset, chunk] = file->index().place(number);
+    bytes += file->index().slabs(dataset).piece(chunk).bytes;
+  }
+  return bytes;
+}
+
+void Reader::Impl::read_portion(ChunkRange range, const TargetOf& target_of) {
   const Pool<DecodingTools>::Lease lease(tools);
-  const auto frame = read_frame(dataset, chunk, lease->frame);
+  auto frames = read_frames(range, *lease);
+  for (std::uint64_t number = range.first; number < range.end; ++number) {
+    const std::size_t bytes = lease->frame_bytes[number - range.first];
+    decode(number, frames.first(bytes), target_of(file->index().place(number).dataset), *lease);
+    frames = frames.subspan(bytes);
+  }
+}
+
+std::span<const std::byte> Reader::Impl::read_frames(ChunkRange range, DecodingTools& of_thread) {
+  const Hdf5Scope scope;
+  of_thread.frames.clear();
+  of_thread.frame_bytes.clear();
+  std::span<const std::byte> frame;
+  for (std::uint64_t number = range.first; number < range.end; ++number) {
+    const auto [dataset, chunk] = file->index().place(number);
+    frame = file->read_frame(dataset, chunk, of_thread.frame);
+    check_disk();
+    of_thread.frame_bytes.push_back(frame.size());
+    if (range.count() > 1) of_thread.frames.insert(of_thread.frames.end(), frame.begin(), frame.end());
+  }
+  return range.count() > 1 ? of_thread.frames : frame;
+}
+
+void Reader::Impl::decode(std::uint64_t number, std::span<const std::byte> frame, const ArrayTarget& target,
+                          DecodingTools& of_thread) {
+  const auto place = file->index().place(number);
   try {
-    deliver(dataset, chunk, frame, target, *lease);
+    deliver(place, frame, target, of_thread);
   } catch (const Error& error) {
     if (error.status() != CKPT_ERR_DAMAGED) throw;
-    fail(CKPT_ERR_DAMAGED, "array '{}', chunk {}: {}", file->datasets()[dataset].name, chunk, error.what());
+    fail(CKPT_ERR_DAMAGED, "'{}', chunk {}: {}", file->datasets()[place.dataset].name, place.chunk, error.what());
   }
   checksums[number] = codec::stored_checksum(frame);
 }
 
-std::span<const std::byte> Reader::Impl::read_frame(std::size_t dataset, std::uint64_t chunk,
-                                                    std::vector<std::byte>& memory) {
-  const Hdf5Scope scope;
-  const auto frame = file->read_frame(dataset, chunk, memory);
-  check_disk();
-  return frame;
-}
-
-void Reader::Impl::deliver(std::size_t dataset, std::uint64_t chunk, std::span<const std::byte> frame,
-                           const ArrayTarget& target, DecodingTools& tools_of_thread) {
-  const Slabs& slabs = file->index().slabs(dataset);
+void Reader::Impl::deliver(ChunkIndex::Place place, std::span<const std::byte> frame, const ArrayTarget& target,
+                           DecodingTools& of_thread) {
+  const Slabs& slabs = file->index().slabs(place.dataset);
   const auto element_bytes = static_cast<std::uint32_t>(slabs.element_bytes);
-  const auto piece = slabs.piece(chunk);
+  const auto piece = slabs.piece(place.chunk);
   if (target.contiguous && piece.bytes == slabs.chunk_bytes()) {
-    tools_of_thread.decoder.decode(frame, element_bytes, {target.contiguous + piece.first_byte, piece.bytes});
+    of_thread.decoder.decode(frame, element_bytes, {target.contiguous + piece.first_byte, piece.bytes});
     return;
   }
-  auto& memory = tools_of_thread.chunk;
+  auto& memory = of_thread.chunk;
   if (memory.size() < slabs.chunk_bytes()) memory.resize(slabs.chunk_bytes());
-  tools_of_thread.decoder.decode(frame, element_bytes, {memory.data(), slabs.chunk_bytes()});
+  of_thread.decoder.decode(frame, element_bytes, {memory.data(), slabs.chunk_bytes()});
   if (target.contiguous) std::copy_n(memory.data(), piece.bytes, target.contiguous + piece.first_byte);
   if (target.copy_in) target.copy_in(piece.first_byte, {memory.data(), piece.bytes});
 }
@@ -201,7 +227,7 @@ void Reader::Impl::check_digest() const {
   for (std::size_t i = 0; i < file->datasets().size(); ++i) {
     const ArrayInfo& info = file->datasets()[i];
     const Slabs& slabs = file->index().slabs(i);
-    const auto of_chunks = std::span(checksums).subspan(file->index().first_chunk(i), slabs.count());
+    const auto of_chunks = std::span(checksums).subspan(file->index().chunks_of(i).first, slabs.count());
     digest.add(i == 0 ? format::meta_path() : format::path_of(info), info, slabs, of_chunks);
   }
   if (digest.hexadecimal() != file->digest()) fail(CKPT_ERR_DAMAGED, "its digest does not match what it holds");

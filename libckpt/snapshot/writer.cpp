@@ -21,7 +21,9 @@ namespace {
 
 struct EncodingTools {
   codec::Encoder encoder;
-  std::vector<std::byte> chunk;   // of sources that are not contiguous, and of padded chunks
+  std::vector<std::byte> chunk;    // of sources that are not contiguous, and of padded chunks
+  std::vector<std::byte> frames;   // of a portion of tiny chunks, one behind the other
+  std::vector<std::size_t> frame_bytes;
 };
 
 // One snapshot on its way into an open, empty file. Chunks are encoded by all threads; HDF5 is called by one at a time.
@@ -41,10 +43,12 @@ class SnapshotWriting {
   };
 
   void write_everything();
-  void write_chunk(std::uint64_t number);
+  void write_portion(ChunkRange range);
+  std::span<const std::byte> encode(std::uint64_t number, EncodingTools& tools);
   std::span<const std::byte> chunk_bytes(std::size_t dataset, std::uint64_t chunk,
                                          std::vector<std::byte>& memory) const;
-  void put(std::size_t dataset, std::uint64_t chunk, std::span<const std::byte> frame);
+  void put(ChunkRange range, std::span<const std::byte> frames, std::span<const std::size_t> frame_bytes);
+  void put(std::uint64_t number, std::span<const std::byte> frame);
   void create_up_to(std::size_t dataset);
   void finish();
   std::string digest() const;
@@ -110,21 +114,38 @@ void SnapshotWriting::write_everything() {
     structure_.emplace(connection_, header_, sources_.size());
     check_disk();
   }
-  parallel_for(index_.chunks(), options_.threads, [this](std::size_t chunk) { write_chunk(chunk); });
+  const auto portions = index_.portions({0, index_.chunks()});
+  parallel_for(portions.size(), options_.threads, [&](std::size_t i) { write_portion(portions[i]); });
   const Hdf5Scope scope;
   finish();
 }
 
-void SnapshotWriting::write_chunk(std::uint64_t number) {
+void SnapshotWriting::write_portion(ChunkRange range) {
+  const Pool<EncodingTools>::Lease tools(tools_);
+  tools->frame_bytes.clear();
+  if (range.count() == 1) {   // large, perhaps: not copied once more
+    const auto frame = encode(range.first, *tools);
+    tools->frame_bytes.push_back(frame.size());
+    put(range, frame, tools->frame_bytes);
+    return;
+  }
+  tools->frames.clear();
+  for (std::uint64_t number = range.first; number < range.end; ++number) {
+    const auto frame = encode(number, *tools);
+    tools->frames.insert(tools->frames.end(), frame.begin(), frame.end());
+    tools->frame_bytes.push_back(frame.size());
+  }
+  put(range, tools->frames, tools->frame_bytes);
+}
+
+std::span<const std::byte> SnapshotWriting::encode(std::uint64_t number, EncodingTools& tools) {
   if (options_.cancel && options_.cancel->load(std::memory_order_relaxed))
     fail(CKPT_ERR_SUPERSEDED, "given up, it is no longer wanted");
-  const std::size_t dataset = index_.dataset_of(number);
-  const std::uint64_t chunk = number - index_.first_chunk(dataset);
-  const Pool<EncodingTools>::Lease tools(tools_);
-  const auto frame = tools->encoder.encode(chunk_bytes(dataset, chunk, tools->chunk),
-                                           static_cast<std::uint32_t>(index_.slabs(dataset).element_bytes));
+  const auto [dataset, chunk] = index_.place(number);
+  const auto frame = tools.encoder.encode(chunk_bytes(dataset, chunk, tools.chunk),
+                                          static_cast<std::uint32_t>(index_.slabs(dataset).element_bytes));
   checksums_[number] = codec::stored_checksum(frame);
-  put(dataset, chunk, frame);
+  return frame;
 }
 
 // Whole chunks of contiguous arrays are encoded from where they lie; HDF5 wants the last one padded.
@@ -143,14 +164,24 @@ std::span<const std::byte> SnapshotWriting::chunk_bytes(std::size_t dataset, std
   return {memory.data(), chunk_size};
 }
 
-void SnapshotWriting::put(std::size_t dataset, std::uint64_t chunk, std::span<const std::byte> frame) {
+void SnapshotWriting::put(ChunkRange range, std::span<const std::byte> frames,
+                          std::span<const std::size_t> frame_bytes) {
   const Hdf5Scope scope;
+  for (std::uint64_t number = range.first; number < range.end; ++number) {
+    const std::size_t bytes = frame_bytes[number - range.first];
+    check_disk();
+    put(number, frames.first(bytes));
+    frames = frames.subspan(bytes);
+  }
   check_disk();
+}
+
+void SnapshotWriting::put(std::uint64_t number, std::span<const std::byte> frame) {
+  const auto [dataset, chunk] = index_.place(number);
   create_up_to(dataset);
   Dataset& target = datasets_[dataset];
   write_frame(target.id, sources_[dataset]->info, index_.slabs(dataset), chunk, frame);
   if (--target.chunks_left == 0) target.id.reset();
-  check_disk();
 }
 
 // In order, whichever thread comes first: names sorted means that no group is entered twice.
@@ -167,7 +198,7 @@ std::string SnapshotWriting::digest() const {
   Digest digest(header_);
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     const ArrayInfo& info = sources_[i]->info;
-    const auto checksums = std::span(checksums_).subspan(index_.first_chunk(i), index_.slabs(i).count());
+    const auto checksums = std::span(checksums_).subspan(index_.chunks_of(i).first, index_.slabs(i).count());
     digest.add(i == 0 ? format::meta_path() : format::path_of(info), info, index_.slabs(i), checksums);
   }
   return digest.hexadecimal();

@@ -62,28 +62,32 @@ TEST_CASE("when call N fails while a snapshot is written, once or for ever, no f
 }
 
 TEST_CASE("when call N fails while a snapshot is read, the disk is named, never damage, and nothing wrong is given") {
-  const SampleState state = state_of_two_arrays();
-  const auto disk = disk_with(state, small_chunks());
+  SampleState tiny = state_of_two_arrays(), large;
+  large.add({.name = "large", .dtype = CKPT_F32, .shape = {7, 40000}});   // chunk by chunk on all threads
+  const auto check = [](const SampleState& state, const FakeDisk& disk, Repeat repeat, int error, unsigned threads) {
+    for_each_call(
+        disk, [&](FakeDisk& faulty, std::uint64_t n) { faulty.fail_call(n, error, repeat); },
+        [&](FakeDisk& faulty, std::uint64_t n) {
+          SampleState read;
+          std::string text;
+          const ckpt_status status = status_of([&] { read = restored(faulty, threads); }, &text);
+          INFO("call " << n << ", errno " << error << ": " << text);
+          if (faulty.calls() < n) {
+            CHECK(status == CKPT_OK);
+            CHECK(same(state, read));
+            return;
+          }
+          CHECK(status == (error == ESTALE ? CKPT_ERR_NOT_FOUND : status_of_errno(error)));
+          CHECK(text.find(snapshot_path) != std::string::npos);
+        });
+  };
+  const auto tiny_disk = disk_with(tiny, small_chunks());
+  const auto large_disk = disk_with(large, {.chunk_bytes = 160000});
   for (const Repeat repeat : {Repeat::once, Repeat::for_ever})
-    for (const int error : {EIO, ESTALE, ENOMEM, EACCES})
-      for (const unsigned threads : {1u, 2u})
-        for_each_call(
-            *disk, [&](FakeDisk& faulty, std::uint64_t n) { faulty.fail_call(n, error, repeat); },
-            [&](FakeDisk& faulty, std::uint64_t n) {
-              INFO("call " << n << ", errno " << error);
-              SampleState read;
-              std::string text;
-              const ckpt_status status = status_of([&] { read = restored(faulty, threads); }, &text);
-              const bool reached = faulty.calls() >= n;
-              if (!reached) {
-                CHECK(status == CKPT_OK);
-                CHECK(same(state, read));
-                return;
-              }
-              INFO(text);
-              CHECK(status == (error == ESTALE ? CKPT_ERR_NOT_FOUND : status_of_errno(error)));
-              CHECK(text.find(snapshot_path) != std::string::npos);
-            });
+    for (const int error : {EIO, ESTALE, ENOMEM, EACCES}) {
+      check(tiny, *tiny_disk, repeat, error, 1);
+      check(large, *large_disk, repeat, error, 3);
+    }
 }
 
 TEST_CASE("a reader whose disk failed does not come back to life with what it half knows") {
