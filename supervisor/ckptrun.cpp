@@ -45,10 +45,15 @@ struct CommandLine {
   bool allow_volatile = false, allow_other_owner = false;
 };
 
+// "$TIME" of a variable that is not set must not mean the default.
+const CLI::Validator not_empty([](const std::string& value) { return std::string(value.empty() ? "the value is empty; is a variable not set?" : ""); }, "");
+
 void add_options(CLI::App& app, CommandLine& line) {
   app.add_option("-r,--run", line.run, "Run: a name below ./ckpt-runs, or a path; {VARIABLE} is replaced")
+      ->check(not_empty)
       ->type_name("NAME|PATH");
   app.add_option("--block-time", line.block_time, "Length of a block: 90s, 15m, 24h, 1-12:00:00 (default: no limit)")
+      ->check(not_empty)
       ->type_name("TIME");
   app.add_flag("--here", line.here, "Inside a batch job: run the whole chain in this job");
   app.add_flag("--fresh", line.fresh, "Start over; an old run of that name is moved to NAME.old-DATE");

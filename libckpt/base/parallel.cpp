@@ -7,7 +7,6 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -38,9 +37,10 @@ void parallel_for(std::size_t count, unsigned threads, const std::function<void(
   };
   std::vector<std::thread> others;
   const std::size_t wanted = std::min<std::size_t>(threads ? threads : 1, count);
+  others.reserve(wanted);
   try {
     for (std::size_t i = 1; i < wanted; ++i) others.emplace_back(run);
-  } catch (const std::system_error&) {  // a process limit: slower, not wrong
+  } catch (const std::exception&) {  // no more processes or memory: slower, not wrong
   }
   run();
   for (auto& thread : others) thread.join();

@@ -66,8 +66,9 @@ Ownership claim_alone(const Options& options, rundir::Blocks& blocks) {
   for (;;) {
     const rundir::Ownership current = blocks.ownership();
     if (current.state != OwnerState::gone)
-      fail(CKPT_ERR_IN_USE, "the run {} is in use by {}; wait for it, or if it is gone for certain: ckpt unlock {}",
-           options.directory, current.owner, options.directory);
+      fail(CKPT_ERR_IN_USE, "the run {} is in use by {}; {} {}", options.directory, current.owner,
+           current.state == OwnerState::alive ? "wait for its end, or type: ckpt stop" : "if that is gone for certain: ckpt unlock",
+           options.directory);
     if (const auto block = blocks.claim(own_claim(options), current.newest_block)) {
       Ownership ownership;
       ownership.block = *block;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "base/log.hpp"
 
@@ -12,7 +13,14 @@ namespace {
 constexpr int attempts_on_io_error = 3;
 constexpr double seconds_between_attempts = 1;
 
-bool may_be_transient(const Error& error) { return error.status() == CKPT_ERR_IO; }
+bool may_be_transient(const Error& error) { return error.status() == CKPT_ERR_IO && error.os_errno() != ESTALE; }
+
+// Gone between listing and reading: pruned by an owner that is gone by now, or another view of a network file system.
+bool asks_to_list_again(const Error& error) {
+  return error.status() == CKPT_ERR_NOT_FOUND || error.os_errno() == ESTALE;
+}
+
+constexpr int most_listings = 3;
 
 // An I/O error says nothing about the content: try again, then report it; never fall back because of it.
 template <class Work>
@@ -45,18 +53,20 @@ void Restorer::list_kept() {
   kept_listed_ = true;
   for (const auto& entry : catalog_.kept()) {
     try {
-      const snapshot::Reader reader(fs_, entry.path);
-      candidates_.push_back({{reader.header().block, reader.header().step}, entry.path, std::nullopt});
+      retry_io(clock_, [&] {
+        const snapshot::Reader reader(fs_, entry.path);
+        candidates_.push_back({{reader.header().block, reader.header().step}, entry.path, std::nullopt});
+      });
     } catch (const Error& error) {
-      log_warning("the kept snapshot '{}' cannot be used: {}", entry.name, error.what());
+      if (error.status() == CKPT_ERR_DAMAGED) damaged_.push_back(error.what());
+      else if (error.status() != CKPT_ERR_NOT_FOUND) throw;
     }
   }
   std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) { return b.id < a.id; });
 }
 
 bool Restorer::advance() {
-  constexpr int listings = 3;   // a snapshot may go between listing and opening, pruned by an owner that is gone by now
-  for (int listing = 0; !reader_ && listing < listings;) {
+  for (int listing = 0; !reader_ && listing < most_listings;) {
     if (!listed_) list_snapshots();
     listed_ = true;
     if (candidates_.empty() && !kept_listed_) list_kept();
@@ -64,7 +74,7 @@ bool Restorer::advance() {
     try {
       retry_io(clock_, [&] { reader_.emplace(fs_, candidates_.front().path); });
     } catch (const Error& error) {
-      if (error.status() == CKPT_ERR_NOT_FOUND || error.os_errno() == ESTALE) {
+      if (asks_to_list_again(error)) {
         listed_ = false;
         ++listing;
       } else if (error.status() == CKPT_ERR_DAMAGED) {
@@ -103,8 +113,21 @@ void Restorer::report_lost() const {
 
 const snapshot::Reader* Restorer::newest() {
   if (advance()) return &*reader_;
-  if (catalog_.ever_had_snapshots() || !damaged_.empty() || !catalog_.damaged().empty()) report_lost();
+  listed_ = false;   // whoever asks again looks again
+  const bool had_some = catalog_.ever_had_snapshots() || !damaged_.empty() || !catalog_.damaged().empty() ||
+                        !catalog_.kept().empty();
+  if (had_some) report_lost();
   return nullptr;
+}
+
+// A reader remembers that its disk failed, and HDF5 may have kept what it was given instead: each attempt reads anew.
+template <class Work>
+void Restorer::read_patiently(Work&& work) {
+  bool again = false;
+  retry_io(clock_, [&] {
+    if (std::exchange(again, true)) reader_ = snapshot::Reader(fs_, reader_->path());
+    work();
+  });
 }
 
 void Restorer::fill(const State& state) {
@@ -112,21 +135,27 @@ void Restorer::fill(const State& state) {
     state.require_match(reader_->arrays(), reader_->path());
   } catch (const Error& mismatch) {
     // The list of names may itself be damaged in a way that still parses: only a whole snapshot proves a mismatch.
-    retry_io(clock_, [&] { reader_->verify(threads_); });
+    read_patiently([&] { reader_->verify(threads_); });
     throw;
   }
   const State::Targets targets = state.targets_for(reader_->arrays());
-  retry_io(clock_, [&] { reader_->read_all(targets.targets(), threads_); });
+  read_patiently([&] { reader_->read_all(targets.targets(), threads_); });
   targets.unpack();
 }
 
 std::optional<Restored> Restorer::restore(const State& state) {
-  while (newest()) {
+  for (int listing = 0; newest();) {
     try {
       fill(state);
     } catch (const Error& error) {
-      if (error.status() != CKPT_ERR_DAMAGED) throw;
-      pass_over(error);
+      if (error.status() == CKPT_ERR_DAMAGED) {
+        pass_over(error);
+      } else if (asks_to_list_again(error) && ++listing < most_listings) {
+        reader_.reset();
+        listed_ = false;
+      } else {
+        throw;
+      }
       continue;
     }
     if (!candidates_.front().entry) log_warning("no snapshot was whole but a kept one: continuing from {}", reader_->path());

@@ -42,6 +42,8 @@ class Restorer {
   bool advance();                        // opens the next candidate; false when there is none left
   void pass_over(const Error& damage);
   void fill(const State& state);
+  template <class Work>
+  void read_patiently(Work&& work);
   [[noreturn]] void report_lost() const;
 
   io::FileSystem& fs_;

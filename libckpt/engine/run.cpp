@@ -297,7 +297,8 @@ ckpt_status Run::restore(std::uint64_t& step) {
   step = 0;
   if (inert_) return CKPT_FRESH;
   return sticky([&] {
-    prepare_area(state_.measure());   // its pages are touched while the disk is read
+    disk_->drain->wait_idle(no_limit);   // what was saved before this call comes first, and still reads from the area
+    prepare_area(state_.measure());      // its pages are touched while the disk is read
     const double start = clock_.monotonic_seconds();
     const auto restored = disk_->restorer.restore(state_);
     lower(attend_first_point);
@@ -338,6 +339,7 @@ ckpt_verdict Run::attend(std::uint64_t step) noexcept {
 ckpt_verdict Run::attend_to(std::uint64_t step) {
   const std::uint32_t attention = attention_.load(std::memory_order_acquire);
   check_step(step);
+  if (attention & attend_announce) announce(step);
   measure_interval(attention);
   if ((attention & attend_stop) && !has_nothing_to_lose(step)) {
     stop_at(step);
@@ -359,6 +361,12 @@ void Run::check_step(std::uint64_t step) {
     lower(attend_first_point);
   }
   step_.store(step, std::memory_order_relaxed);
+}
+
+void Run::announce(std::uint64_t step) {
+  if (step == restored_step_.value_or(0)) return;
+  lower(attend_announce);
+  if (!disk_->alone()) send_status(clock_.monotonic_seconds());
 }
 
 // A point slower than the watcher's tick is measured every time, a fast one is sampled.
@@ -467,7 +475,10 @@ void Run::stage(std::uint64_t step) {
     if (const auto error = drain.last_error()) throw *error;
 }
 
-bool Run::is_saved(std::uint64_t step) const { return saved_step_ == step && !disk_->drain->last_error(); }
+// An error of the drain is about the snapshot staged last, once it is idle; while it is busy, about one before.
+bool Run::is_saved(std::uint64_t step) const {
+  return saved_step_ == step && (disk_->drain->busy() || !disk_->drain->last_error());
+}
 
 bool Run::is_durable(std::uint64_t step) const {
   const auto durable = disk_->drain->last_durable();
@@ -530,16 +541,22 @@ void Run::after_drain(const staging::Durable* durable, const Error* error) {
 void Run::finish(std::uint64_t step) {
   require_usable();
   if (inert_) return;
-  save(step);
-  disk_->drain->wait_idle(no_limit);
-  if (!is_durable(step)) stage(step);   // it was staged before and that drain failed: the state is still this step's
-  wait(no_limit);
+  try {
+    save(step);
+    disk_->drain->wait_idle(no_limit);
+    if (!is_durable(step)) stage(step);   // it was staged before and that drain failed: the state is still this step's
+    wait(no_limit);
+  } catch (const Error& error) {
+    finish_failure_ = fmt::format("the work is done, but its last state, step {}, was not saved: {}", step, error.what());
+    log_error("{}; mend that and start the same command again", finish_failure_);
+    throw;
+  }
   finished_ = true;
   disk_->ledger.append("finished", {{"step", step}});
   record_end(rundir::Outcome::finished, step, "the program said the work is complete");
 }
 
-void Run::record_end(rundir::Outcome outcome, std::optional<std::uint64_t> step, const std::string& reason) {
+void Run::record_end(rundir::Outcome outcome, std::optional<std::uint64_t> step, const std::string& reason) try {
   rundir::BlockEnd end;
   end.outcome = outcome;
   end.reason = reason;
@@ -550,6 +567,8 @@ void Run::record_end(rundir::Outcome outcome, std::optional<std::uint64_t> step,
   if (!disk_->blocks.write_end(disk_->block(), end))
     log_warning("the end of block {} was already recorded by another; see {}", disk_->block(),
                 disk_->layout.block_end(disk_->block()));
+} catch (const Error& error) {   // a full disk must not turn finished work into a failure; ckptrun is told as well
+  log_warning("the end of block {} was not recorded: {}", disk_->block(), error.what());
 }
 
 int Run::close() noexcept {
@@ -572,6 +591,7 @@ int Run::exit_code() {
   disk_->drain->wait_idle(no_limit);
   if (const staging::Status last = status(); !last.unit.empty())
     disk_->ledger.append("progress", {{"done", last.done}, {"total", last.total}, {"unit", last.unit}});
+  if (!disk_->alone()) send_status(clock_.monotonic_seconds());   // the last word, not that of a second ago
   if (finished_) {
     tell_ckptrun(staging::OutcomeNotice{staging::ProgramOutcome::finished, saved_step_, ""});
     return complete;
@@ -584,11 +604,12 @@ int Run::exit_code() {
     reason = stop_reason_;
   }
   if (!failure && stopped_step_ && is_durable(*stopped_step_)) {
-    record_end(rundir::Outcome::stopped, stopped_step_, reason);
     tell_ckptrun(staging::OutcomeNotice{staging::ProgramOutcome::stopped, stopped_step_, reason});
+    record_end(rundir::Outcome::stopped, stopped_step_, reason);
     return to_be_continued;
   }
   if (failure) reason = failure->what();
+  else if (!finish_failure_.empty()) reason = finish_failure_;
   else if (!stopped_step_) reason = "the program closed the run without ckpt_finish";
   else if (const auto error = disk_->drain->last_error()) reason = fmt::format("stopped, but not saved: {}", error->what());
   else reason = fmt::format("stopped ({}), but the last step is not durable", reason);

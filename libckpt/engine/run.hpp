@@ -72,6 +72,7 @@ class Run {
     attend_save = 4,
     attend_stop = 8,
     attend_failure = 16,      // the sticky one
+    attend_announce = 32,     // tell ckptrun at once that a step was made: a crash before it is not tried again
   };
 
   Run(Options options, Clock& clock);
@@ -80,6 +81,7 @@ class Run {
   ckpt_verdict attend(std::uint64_t step) noexcept;
   ckpt_verdict attend_to(std::uint64_t step);
   void check_step(std::uint64_t step);
+  void announce(std::uint64_t step);
   void measure_interval(std::uint32_t attention);
   void save_if_idle(std::uint64_t step);
   bool has_nothing_to_lose(std::uint64_t step) const;
@@ -107,7 +109,8 @@ class Run {
   void hear_station(double now);
   void act_on(const staging::FromCkptrun& message, double now);
   void look_around(double now);      // signals, requests, newer blocks
-  void send_status(double now);
+  void send_status_when_due(double now);
+  void send_status(double now);      // any thread
   staging::Status status() const;    // any thread
   enum class StopCause { time, request };
   void request_stop(StopCause cause, const std::string& reason);
@@ -116,7 +119,7 @@ class Run {
   void lower(std::uint32_t attention) noexcept { attention_.fetch_and(~attention, std::memory_order_release); }
 
   // Alone on their cache line: all that a point touches when nothing is due.
-  alignas(64) std::atomic<std::uint32_t> attention_{attend_first_point};
+  alignas(64) std::atomic<std::uint32_t> attention_{attend_first_point | attend_announce};
   std::uint32_t generation_;
   std::atomic<std::uint64_t> step_{0};
 
@@ -132,6 +135,7 @@ class Run {
   std::optional<double> interval_start_;          // set while the time to the next point is taken
   std::optional<std::uint64_t> stopped_step_;
   bool finished_ = false;
+  std::string finish_failure_;                    // why ckpt_finish failed, or empty
   bool said_area_does_not_fit_ = false;
 
   // Any thread, under mutex_.

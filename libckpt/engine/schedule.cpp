@@ -21,7 +21,8 @@ void Schedule::learn_from_ledger(const std::vector<nlohmann::json>& events) {
   };
   for (const auto& event : events) {
     add(earlier_.between_points, event, "seconds_between_points");
-    if (event.value("event", "") != "durable") continue;
+    const auto name = event.find("event");
+    if (name == event.end() || *name != "durable") continue;
     add(earlier_.stage, event, "stall_seconds");
     add(earlier_.drain, event, "drain_seconds");
     add(earlier_.publish, event, "publish_seconds");

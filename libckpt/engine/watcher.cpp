@@ -60,7 +60,7 @@ double Run::watch_once(double now) {
   if (due.stop) request_stop(StopCause::time, "the time of this block is nearly used");
   if (due.save) raise(attend_save);
   raise(attend_measure);
-  send_status(now);
+  send_status_when_due(now);
   return due.next_event;
 }
 
@@ -111,9 +111,13 @@ void Run::request_stop(StopCause cause, const std::string& reason) {
   raise(attend_stop);
 }
 
-void Run::send_status(double now) {
+void Run::send_status_when_due(double now) {
   if (disk_->alone() || now < disk_->next_status) return;
   disk_->next_status = now + status_seconds;
+  send_status(now);
+}
+
+void Run::send_status(double now) {
   staging::Status status = this->status();
   if (!(attention_.load(std::memory_order_relaxed) & attend_first_point)) status.step = step_.load(std::memory_order_relaxed);
   status.stall_seconds = disk_->schedule.total_stall_seconds();

@@ -3,6 +3,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <vector>
 
@@ -33,7 +34,7 @@ std::string user_text(std::uint32_t uid) {
 }
 
 [[noreturn]] void fail_not_a_directory(const std::string& file, const Layout& layout) {
-  fail(CKPT_ERR_RUN_DIRECTORY, "'{}' is a file, so '{}' cannot be a run directory; name another with --run", file,
+  fail(CKPT_ERR_RUN_DIRECTORY, "'{}' is a file, so '{}' cannot be a run directory; name another (--run, CKPT_RUN_DIR)", file,
        layout.directory());
 }
 
@@ -63,7 +64,7 @@ void check_volume(io::FileSystem& fs, const std::string& standing, const Layout&
   if (int error = fs.volume(standing, volume)) fail_io(error, "cannot look at the file system of '{}'", standing);
   if (volume.in_memory && !rules.allow_volatile)
     fail(CKPT_ERR_RUN_DIRECTORY,
-         "run directory '{}' is in memory (tmpfs), where snapshots die with the machine; name one on a disk with --run",
+         "run directory '{}' is in memory (tmpfs), where snapshots die with the machine; name one on a disk with --run (CKPT_RUN_DIR for a program on its own)",
          layout.directory());
   if (volume.read_only)
     fail(CKPT_ERR_PERMISSION, "run directory '{}' is on a file system mounted read-only; name another with --run",
@@ -144,7 +145,20 @@ void check_writable(io::FileSystem& fs, const Layout& layout, const io::FileInfo
 
 io::FileInfo require_directory(io::FileSystem& fs, const Layout& layout) {
   if (const auto info = look(fs, layout.directory(), layout)) return *info;
-  fail(CKPT_ERR_NOT_FOUND, "there is no run '{}'; name one with --run", layout.directory());
+  fail(CKPT_ERR_NOT_FOUND, "there is no run '{}'; name one that is there", layout.directory());
+}
+
+// Somebody's project must not become a run, which --fresh would move away.
+void require_run_or_empty(io::FileSystem& fs, const Layout& layout) {
+  if (look(fs, layout.blocks(), layout)) return;
+  const std::string parts[] = {layout.snapshots(), layout.kept(), layout.control(), layout.logs(), layout.run_json(),
+                               layout.status_json(), layout.has_snapshots(), layout.metrics()};
+  for (const std::string& name : list_names(fs, layout.directory())) {
+    const bool ours = std::find(std::begin(parts), std::end(parts), layout.directory() + '/' + name) != std::end(parts);
+    if (!ours)
+      fail(CKPT_ERR_RUN_DIRECTORY, "'{}' is no run and not empty (it holds '{}'): a run needs a directory of its own, "
+           "such as '{}/run'", layout.directory(), name, layout.directory());
+  }
 }
 
 }  // namespace
@@ -155,7 +169,8 @@ Permissions prepare_run_directory(io::FileSystem& fs, const Layout& layout, cons
   std::vector<std::string> missing;
   if (!existing) missing = missing_parents(fs, layout, standing);
   check_volume(fs, standing, layout, rules);
-  if (!existing) create_run_directory(fs, layout, missing);
+  if (existing) require_run_or_empty(fs, layout);
+  else create_run_directory(fs, layout, missing);
   const io::FileInfo directory = require_directory(fs, layout);
   check_writable(fs, layout, directory, rules);
   const Permissions permissions = permissions_within(directory);
@@ -166,7 +181,7 @@ Permissions prepare_run_directory(io::FileSystem& fs, const Layout& layout, cons
 void require_run_directory(io::FileSystem& fs, const Layout& layout) {
   require_directory(fs, layout);
   if (!look(fs, layout.snapshots(), layout))
-    fail(CKPT_ERR_NOT_FOUND, "'{}' is no run directory: it has no snapshots/; name one with --run", layout.directory());
+    fail(CKPT_ERR_NOT_FOUND, "'{}' is no run directory: it has no snapshots/; name one that is", layout.directory());
 }
 
 Permissions permissions_of(io::FileSystem& fs, const Layout& layout) {

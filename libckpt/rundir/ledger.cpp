@@ -39,7 +39,12 @@ void Ledger::append(const std::string& event, const nlohmann::json& details) noe
 
 std::vector<nlohmann::json> read_ledger(io::FileSystem& fs, const std::string& path) {
   std::vector<nlohmann::json> lines;
-  const auto text = read_if_there(fs, path, ledger_limit_bytes);
+  std::optional<std::string> text;
+  try {
+    text = read_if_there(fs, path, ledger_limit_bytes);
+  } catch (const Error& error) {   // it explains and teaches; nothing may fail for want of it
+    log_warning("the ledger '{}' cannot be read: {}", path, error.what());
+  }
   if (!text) return lines;
   std::size_t begin = 0;
   for (std::size_t end = 0; (end = text->find('\n', begin)) != std::string::npos; begin = end + 1) {

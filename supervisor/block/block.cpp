@@ -13,6 +13,7 @@
 #include "base/quantity.hpp"
 #include "block/child.hpp"
 #include "block/launch.hpp"
+#include "block/patience.hpp"
 #include "block/process_tree.hpp"
 #include "block/program_talk.hpp"
 #include "rundir/run_record.hpp"
@@ -27,20 +28,6 @@ constexpr double newest_check_seconds = 60;
 constexpr double superseded_grace_seconds = 30;
 constexpr double tree_grace_seconds = 5;            // between TERM and KILL for what the program left behind
 constexpr double kill_grace_seconds = 1;            // the same when there is no time any more
-
-// A chain of weeks must not end because the storage answered once with an error.
-template <class Work>
-auto patiently(Clock& clock, Work&& work) {
-  for (double pause = 0.1; pause < 30; pause *= 3) {
-    try {
-      return work();
-    } catch (const Error& error) {
-      log_warning("{}; trying again", error.what());
-      clock.sleep_seconds(pause);
-    }
-  }
-  return work();
-}
 
 template <class Value>
 json or_null(const std::optional<Value>& value) {
@@ -75,6 +62,7 @@ class RunningBlock {
   void send_term();
   void kill_tree(double grace_seconds);
   BlockResult finish(int exec_error);
+  std::optional<rundir::SnapshotId> resumed_from(const std::vector<rundir::CatalogEntry>& entries) const;
   Seen seen() const;
   void record(const BlockResult& result);
 
@@ -120,7 +108,7 @@ BlockResult RunningBlock::run() {
 }
 
 int RunningBlock::start() {
-  run_.blocks.attach(plan_.block, {false, identify_process(child_.pid())});
+  patiently(run_.clock, [this] { run_.blocks.attach(plan_.block, {false, identify_process(child_.pid())}); });
   const int exec_error = child_.release();
   const json from = plan_.resume ? json{{"step", plan_.resume->step}, {"block", plan_.resume->block}} : json();
   ledger_.append("started", {{"block", plan_.block}, {"command", plan_.command}, {"resume", from},
@@ -234,9 +222,9 @@ BlockResult RunningBlock::finish(int exec_error) {
   BlockResult result;
   result.block = plan_.block;
   result.linked = what.linked;
-  result.resumed_from = plan_.resume;
   const auto entries = patiently(run_.clock, [this] { return run_.catalog.list(); });
   if (!entries.empty()) result.newest = entries.front().id;
+  result.resumed_from = resumed_from(entries);
   result.outcome = verdict.outcome;
   result.reason = exec_error == 0 ? verdict.reason
                                   : fmt::format("'{}' cannot be run: {}", plan_.command.front(), errno_text(exec_error));
@@ -252,6 +240,17 @@ BlockResult RunningBlock::finish(int exec_error) {
   if (news.durable) result.costs.drain = news.durable->drain_seconds;
   record(result);
   return result;
+}
+
+// What the catalog had expected, unless the program found it damaged and fell back to the next older one.
+std::optional<rundir::SnapshotId> RunningBlock::resumed_from(const std::vector<rundir::CatalogEntry>& entries) const {
+  if (!plan_.resume) return std::nullopt;
+  const auto damaged = run_.catalog.damaged();
+  const std::string expected = rundir::snapshot_file_name(*plan_.resume);
+  const bool fell_back = std::any_of(damaged.begin(), damaged.end(), [&](const auto& name) { return name.starts_with(expected); });
+  if (!fell_back) return plan_.resume;
+  const auto older = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.id.block < plan_.block; });
+  return older == entries.end() ? std::nullopt : std::optional(older->id);
 }
 
 Seen RunningBlock::seen() const {

@@ -106,7 +106,7 @@ Child::~Child() {
 
 int Child::release() {
   int error = 0;
-  const bool told = ::write(hold_, "g", 1) == 1;
+  const bool told = ::send(hold_, "g", 1, MSG_NOSIGNAL) == 1;   // it may have been killed meanwhile
   const ssize_t answer = told ? ::read(hold_, &error, sizeof error) : 0;   // end of file: exec has closed it
   ::close(hold_);
   hold_ = -1;

@@ -38,6 +38,7 @@ std::string signal_name(int number) {
 SignalInbox::SignalInbox() {
   const sigset_t wanted = set_of({SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD});
   signal(SIGCHLD, SIG_DFL);   // inherited as ignored, children would vanish without a status
+  signal(SIGXFSZ, SIG_IGN);   // a file size limit is an error of one write, told like any other
   sigprocmask(SIG_BLOCK, &wanted, &former_mask_);
   fd_ = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
   if (fd_ < 0) fail(CKPT_ERR_INTERNAL, "signalfd: {}", errno_text(errno));
@@ -63,6 +64,7 @@ void SignalInbox::take_one(int number, double monotonic_seconds) {
 
 void SignalInbox::prepare_child() const noexcept {
   for (const int number : {SIGINT, SIGUSR1, SIGUSR2}) signal(number, SIG_IGN);
+  signal(SIGXFSZ, SIG_DFL);
   signal(SIGTERM, SIG_DFL);   // it is what a stop is asked with
   sigprocmask(SIG_SETMASK, &former_mask_, nullptr);
 }

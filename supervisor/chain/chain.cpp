@@ -13,6 +13,7 @@
 #include "base/log.hpp"
 #include "base/quantity.hpp"
 #include "block/block.hpp"
+#include "block/patience.hpp"
 #include "chain/earlier_times.hpp"
 #include "chain/open_run.hpp"
 #include "chain/step.hpp"
@@ -112,10 +113,11 @@ ChainFacts Chain::gather() {
 int Chain::run() {
   log_info("run {} in {}", options_.run.name, layout_.directory());
   for (;;) {
-    const Claimed claimed = claim_next();
+    const Claimed claimed = patiently(run_.clock, [this] { return claim_next(); });
     if (claimed.instead) return conclude(*claimed.instead);
     run_one(claimed.block);
-    const Decision decision = decide(with_snapshots(facts_, catalog_), Event::block_ended);
+    patiently(run_.clock, [this] { with_snapshots(facts_, catalog_); });
+    const Decision decision = decide(facts_, Event::block_ended);
     ledger_->append("decision", {{"decision", name(decision.action)}, {"reason", decision.reason}});
     const bool goes_on = decision.action == Action::resume || decision.action == Action::start_fresh ||
                          decision.action == Action::retry;
@@ -170,13 +172,12 @@ void Chain::close_abandoned_block(std::uint64_t newest) {
 
 bool Chain::wait_a_little(const std::string& owner) {
   if (!options_.wait)
-    fail(CKPT_ERR_IN_USE, "{} is in use ({}); leave out --no-wait to wait for its end, or type: ckpt unlock {}",
-         layout_.directory(), owner, layout_.directory());
+    fail(CKPT_ERR_IN_USE, "{} is in use ({}); leave out --no-wait to wait for its end, or {}", layout_.directory(), owner,
+         how_to_free(facts_.owner, layout_));
   if (run_.signals.stop_reason()) return false;
   const double now = run_.clock.monotonic_seconds();
   if (now - said_owner_ >= say_again_seconds) {
-    log_info("waiting: this run is in use ({}); if that is certainly gone, type: ckpt unlock {}", owner,
-             layout_.directory());
+    log_info("waiting: this run is in use ({}); {}", owner, how_to_free(facts_.owner, layout_));
     said_owner_ = now;
   }
   pollfd polled{run_.signals.fd(), POLLIN, 0};

@@ -31,6 +31,11 @@ std::string rename_to_free_name(io::FileSystem& fs, const std::string& directory
 
 }  // namespace
 
+std::string how_to_free(OwnerState owner, const rundir::Layout& layout) {
+  const char* verb = owner == OwnerState::alive ? "to end it type: ckpt stop" : "if that is gone for certain type: ckpt unlock";
+  return fmt::format("{} {}", verb, layout.directory());
+}
+
 std::string move_old_run_aside(io::FileSystem& fs, Clock& clock, const rundir::Layout& layout,
                                const rundir::DirectoryRules& rules) {
   io::FileInfo info;
@@ -42,8 +47,8 @@ std::string move_old_run_aside(io::FileSystem& fs, Clock& clock, const rundir::L
   rundir::Blocks blocks(fs, layout, rundir::permissions_of(fs, layout));
   const rundir::Ownership ownership = blocks.ownership();
   if (ownership.state != OwnerState::gone)
-    fail(CKPT_ERR_IN_USE, "--fresh: {} is in use ({}); stop it first, or type: ckpt unlock {}", layout.directory(),
-         ownership.owner, layout.directory());
+    fail(CKPT_ERR_IN_USE, "--fresh: {} is in use ({}); {}", layout.directory(), ownership.owner,
+         how_to_free(ownership.state, layout));
   const std::string date = format_time(clock.wall_seconds()).substr(0, 10);
   const std::string target = rename_to_free_name(fs, layout.directory(), date);
   io::sync_directory(fs, io::parent_directory(target));

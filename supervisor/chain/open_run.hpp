@@ -14,6 +14,9 @@
 
 namespace ckpt::supervisor {
 
+// What a person can type about a run in use: "to end it type: ckpt stop DIR", or ckpt unlock for an owner unseen.
+std::string how_to_free(OwnerState owner, const rundir::Layout& layout);
+
 // --fresh: the run that is there becomes NAME.old-DATE, whole. CKPT_ERR_IN_USE while its owner is, or may be, alive.
 // Returns the new directory, or "" when there was nothing.
 std::string move_old_run_aside(io::FileSystem& fs, Clock& clock, const rundir::Layout& layout,

@@ -25,7 +25,7 @@ std::string arithmetic(double block_seconds, const engine::Costs& costs) {
 
 Decision next_block(const ChainFacts& facts) {
   if (facts.newest) return {Action::resume, place(*facts.newest)};
-  if (facts.ever_had_snapshots) return {Action::start_fresh, "this run had snapshots and none is left"};
+  if (facts.ever_had_snapshots) return {Action::start_fresh, "what is kept by name: of its snapshots none is left"};
   return {Action::start_fresh, "the beginning"};
 }
 

@@ -170,7 +170,7 @@ def test_a_second_ckptrun_waits_names_the_owner_and_then_sees_the_run_complete(s
     eventually((work / "up").exists)
     second = start("ckptrun", "-r", "a", "--", "sh", "-c", script)
     eventually(lambda: "waiting" in second.err.read_text())
-    assert f"pid {first.pid}" in second.err.read_text() and "ckpt unlock" in second.err.read_text()
+    assert f"pid {first.pid}" in second.err.read_text() and "ckpt stop" in second.err.read_text()
     (work / "leave").touch()
     assert first.wait(60) == 0
     assert second.wait(60) == 0

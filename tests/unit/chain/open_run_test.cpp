@@ -67,7 +67,7 @@ TEST_CASE("a run in use is not moved aside") {
   const Runs runs;
   const rundir::Layout layout = runs.make("train");
   claim(layout, ::getppid());   // a process that is certainly there
-  CHECK_THROWS_WITH(move_aside(layout), Catch::Contains("in use") && Catch::Contains("ckpt unlock"));
+  CHECK_THROWS_WITH(move_aside(layout), Catch::Contains("in use") && Catch::Contains("ckpt stop"));
   CHECK(fs::exists(layout.directory()));
 }
 

@@ -153,3 +153,47 @@ TEST_CASE("one I/O error is overcome by trying again") {
   REQUIRE(result.status == CKPT_OK);
   REQUIRE(result.step == 2);
 }
+
+TEST_CASE("one I/O error in the middle of the data is overcome by reading anew") {
+  ScratchWorld world;
+  put_two_snapshots(world);
+  const std::string newest = world.snapshots().back();
+  int reads = 0;
+  world.disk->fail_if([&](const FakeDisk::Call& call) { return call.name == "read_at" && call.path == newest && ++reads < 0; }, EIO);
+  REQUIRE(restore().step == 2);
+  const int reads_of_one_restore = reads;
+  REQUIRE(reads_of_one_restore > 3);
+  for (int failing = 1; failing <= reads_of_one_restore; ++failing) {
+    world.disk->clear_faults();
+    int read = 0;
+    world.disk->fail_if(
+        [&](const FakeDisk::Call& call) { return call.name == "read_at" && call.path == newest && ++read == failing; }, EIO);
+    const Result result = restore();
+    INFO("read " << failing << " of " << reads_of_one_restore);
+    REQUIRE(result.status == CKPT_OK);
+    REQUIRE(result.step == 2);
+    REQUIRE(result.exact);
+  }
+  REQUIRE(damaged(world).empty());
+}
+
+TEST_CASE("a kept snapshot that cannot be read is an I/O error, one that is damaged a lost run, never a fresh one") {
+  ScratchWorld world;
+  std::vector<float> w = state_of(1);
+  {
+    ScratchRun run;
+    run.add("w", w);
+    run.restore();
+    run.save_durably(1);
+    REQUIRE(ckpt_keep(run.run, 1, "best", nullptr) == CKPT_OK);
+  }
+  const std::string kept = run_directory + "/kept/best.h5";
+  for (const auto& path : world.snapshots()) world.disk->erase(path);
+  world.disk->erase(run_directory + "/has-snapshots");
+  world.disk->fail_if([&](const FakeDisk::Call& call) { return call.name == "read_at" && call.path == kept; }, EIO);
+  REQUIRE(restore().status == CKPT_ERR_IO);
+  world.disk->clear_faults();
+  REQUIRE(restore().status == CKPT_OK);
+  world.disk->cut(kept, 50);
+  REQUIRE(restore().status == CKPT_ERR_LOST);
+}

@@ -338,3 +338,44 @@ TEST_CASE("a save that takes long to stage is not followed by a second one for t
   REQUIRE(ckpt_point(run.run, ++step) == CKPT_GO);
   REQUIRE(copies == 1);
 }
+
+TEST_CASE("a step is saved once, also after an older save has failed") {
+  ScratchWorld world;
+  std::vector<float> w(10, 1.0f);
+  ScratchRun run;
+  run.add("w", w);
+  run.restore();
+  world.disk->fail_if([](const FakeDisk::Call& call) { return call.name == "sync"; }, EIO);
+  REQUIRE(run.save_durably(1) == CKPT_ERR_IO);
+  world.disk->clear_faults();
+  REQUIRE(ckpt_save(run.run, 2, nullptr) == CKPT_OK);
+  REQUIRE(ckpt_finish(run.run, 2, &run.error) == CKPT_OK);
+  REQUIRE(run.close() == 0);
+}
+
+TEST_CASE("restoring again while a snapshot is being written spoils neither") {
+  ScratchWorld world;
+  std::vector<float> w(50'000, 1.0f), extra(500'000, 5.0f);
+  {
+    ScratchRun run;
+    run.add("w", w);
+    run.restore();
+    REQUIRE(run.save_durably(1) == CKPT_OK);
+    std::fill(w.begin(), w.end(), 2.0f);
+    REQUIRE(ckpt_save(run.run, 2, nullptr) == CKPT_OK);
+    REQUIRE(run.restore() == CKPT_OK);
+    REQUIRE(run.step == 2);
+    REQUIRE(w == std::vector<float>(50'000, 2.0f));
+  }
+}
+
+TEST_CASE("a full disk at the very end turns neither finished nor stopped work into a failure") {
+  ScratchWorld world;
+  std::vector<float> w(10, 1.0f);
+  ScratchRun run;
+  run.add("w", w);
+  run.restore();
+  world.disk->fail_if([](const FakeDisk::Call& call) { return call.path.find(".end.json") != std::string::npos; }, ENOSPC);
+  REQUIRE(ckpt_finish(run.run, 2, &run.error) == CKPT_OK);
+  REQUIRE(run.close() == 0);
+}

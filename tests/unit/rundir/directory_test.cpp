@@ -186,3 +186,11 @@ TEST_CASE("a reader is told when there is no run, or when the directory is none"
   disk.put("/scratch/file", "");
   CHECK(thrown_by([&] { require_run_directory(disk, Layout("/scratch/file")); }).status == CKPT_ERR_RUN_DIRECTORY);
 }
+
+TEST_CASE("a directory with other people's files never becomes a run") {
+  testing::FakeDisk disk;
+  disk.put("/scratch/project/thesis.tex", "precious");
+  const Layout layout("/scratch/project");
+  CHECK_THROWS_WITH(prepare_run_directory(disk, layout, {}), Catch::Contains("thesis.tex") && Catch::Contains("/scratch/project/run"));
+  CHECK_FALSE(disk.exists("/scratch/project/blocks"));
+}
