@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything a run has that an inert one has not. Private to run.cpp and watcher.cpp.
+// Everything a run has that an inert one has not. Private to the files of Run.
 #pragma once
 
 #include <thread>
