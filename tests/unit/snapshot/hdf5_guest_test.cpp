@@ -4,7 +4,11 @@
 #include <hdf5.h>
 
 #include <dirent.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cstdlib>
+#include <iostream>
 #include <thread>
 
 #include "sample_state.hpp"
@@ -107,6 +111,37 @@ TEST_CASE("a program that closes HDF5 between two snapshots does no harm") {
   CHECK(same(state, restored(*disk)));
   H5close();
   CHECK(same(state, restored(*disk_with(state))));
+}
+
+TEST_CASE("a program that met a damaged snapshot ends without a word of HDF5") {
+  const SampleState state = small_state();
+  const auto disk = disk_with(state, small_chunks());
+  int messages[2];
+  REQUIRE(pipe(messages) == 0);
+  std::cout.flush();
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(messages[1], STDERR_FILENO);
+    std::size_t damaged = 0;
+    for (std::uint64_t byte = 64; byte < 1500; byte += 50) {
+      disk->flip_bit(snapshot_path, byte * 8);
+      damaged += status_of([&] { restored(*disk); }) == CKPT_ERR_DAMAGED;
+    }
+    std::exit(damaged > 10 ? 0 : 1);   // HDF5 closes itself
+  }
+  close(messages[1]);
+  std::string said;
+  char buffer[512];
+  for (ssize_t bytes; (bytes = read(messages[0], buffer, sizeof buffer)) > 0;) said.append(buffer, bytes);
+  close(messages[0]);
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+#if defined(__SANITIZE_ADDRESS__)
+  said.erase(0, said.find("Suppressions used") == said.npos ? 0 : said.npos);   // of the leak checker
+#endif
+  CHECK(said == "");
 }
 
 TEST_CASE("snapshots are written and read in several threads at once") {
