@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cerrno>
+
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -15,8 +17,8 @@ auto patiently(Clock& clock, Work&& work) {
     try {
       return work();
     } catch (const Error& error) {
-      const bool of_the_storage = error.status() >= CKPT_ERR_IO && error.status() < CKPT_ERR_MEMORY;
-      if (!of_the_storage) throw;
+      // A full disk, a refusal, a directory that is gone: that does not pass by itself.
+      if (error.status() != CKPT_ERR_IO || error.os_errno() == ENOENT) throw;
       log_warning("{}; trying again", error.what());
       clock.sleep_seconds(pause);
     }
