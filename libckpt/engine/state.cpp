@@ -21,6 +21,8 @@ void check_name(std::string_view name) {
          "slashes", name, name.size());
 }
 
+constexpr const char* remedy = "run the program that wrote it, or start a new run (ckptrun --fresh or --run NAME)";
+
 std::string where_it_differs(const snapshot::ArrayInfo& registered, const snapshot::ArrayInfo& saved) {
   return fmt::format("registered is {}, the snapshot holds {}", describe(registered), describe(saved));
 }
@@ -142,12 +144,13 @@ void State::require_match(const std::vector<snapshot::ArrayInfo>& arrays, const 
   while (saved != arrays.end() || registered != entries_.end()) {
     const bool only_saved = registered == entries_.end() || (saved != arrays.end() && saved->name < registered->first);
     if (only_saved)
-      fail(CKPT_ERR_MISMATCH, "{}: holds {}, which the program did not register", path, describe(*saved));
+      fail(CKPT_ERR_MISMATCH, "{}: holds {}, which the program did not register; {}", path, describe(*saved), remedy);
     const auto info_registered = info(registered->first, registered->second);
     if (saved == arrays.end() || registered->first < saved->name)
-      fail(CKPT_ERR_MISMATCH, "{}: does not hold {}, which the program registered", path, describe(info_registered));
+      fail(CKPT_ERR_MISMATCH, "{}: does not hold {}, which the program registered; {}", path, describe(info_registered),
+           remedy);
     const bool same = registered->second.pack ? saved->packed : info_registered == *saved;
-    if (!same) fail(CKPT_ERR_MISMATCH, "{}: {}", path, where_it_differs(info_registered, *saved));
+    if (!same) fail(CKPT_ERR_MISMATCH, "{}: {}; {}", path, where_it_differs(info_registered, *saved), remedy);
     ++saved;
     ++registered;
   }
