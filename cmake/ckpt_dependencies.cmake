@@ -1,11 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-# The libraries of the distribution; scripts/install-dependencies installs them.
+# The libraries of others, each as dependency::<name>. What is installed carries HDF5, zstd and the C++ runtime inside
+# (ckpt_private); developer builds link the distribution's. Header-only libraries come from the distribution always.
+option(CKPT_PRIVATE_DEPENDENCIES "Build HDF5 and zstd from pinned source and link everything but libc statically" ON)
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
-pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd>=1.4)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash>=0.8)
-pkg_check_modules(hdf5 REQUIRED IMPORTED_TARGET hdf5>=1.10.5)
+
+if(CKPT_PRIVATE_DEPENDENCIES)
+  include(ckpt_private)
+else()
+  pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd>=1.4)
+  pkg_check_modules(hdf5 REQUIRED IMPORTED_TARGET hdf5>=1.10.5)
+  add_library(dependency::hdf5 ALIAS PkgConfig::hdf5)
+  add_library(dependency::zstd ALIAS PkgConfig::zstd)
+  add_library(dependency::xxhash ALIAS PkgConfig::xxhash)
+  add_library(dependency::fmt ALIAS fmt::fmt)
+endif()

@@ -3,11 +3,20 @@
 # its prefix, so the folder may be moved, or be a virtual environment.
 include(CMakePackageConfigHelpers)
 
+add_custom_target(installed DEPENDS ckpt ckptrun ckptplan ckpt_tool)   # what cmake --install needs built
 install(TARGETS ckpt EXPORT ckptTargets)
 install(DIRECTORY libckpt/include/ckpt TYPE INCLUDE)
-install(TARGETS ckptrun ckpt_tool)
+install(TARGETS ckptrun ckptplan ckpt_tool)
 install(DIRECTORY docs/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 FILES_MATCHING PATTERN "*.1")
 install(DIRECTORY docs/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man7 FILES_MATCHING PATTERN "*.7")
+
+# Ours, and the notices of what is compiled in.
+install(FILES LICENSE TYPE DOC)
+install(DIRECTORY docs/licenses/ TYPE DOC)
+if(CKPT_PRIVATE_DEPENDENCIES)
+  install(FILES "${CKPT_PRIVATE_hdf5}/LICENCE" TYPE DOC RENAME LICENSE.hdf5)
+  install(FILES "${CKPT_PRIVATE_zstd}/LICENCE" TYPE DOC RENAME LICENSE.zstd)
+endif()
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/ckpt)
 install(EXPORT ckptTargets NAMESPACE ckpt:: DESTINATION ${package})

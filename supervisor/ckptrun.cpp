@@ -4,8 +4,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
 #include <exception>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +20,10 @@
 #include "block/child.hpp"
 #include "block/process_tree.hpp"
 #include "chain/chain.hpp"
+#include "slurm/place.hpp"
+#include "slurm/scheduler.hpp"
+#include "tools/command_line.hpp"
+#include "tools/preview_view.hpp"
 
 namespace {
 
@@ -25,114 +33,166 @@ using namespace ckpt::supervisor;
 constexpr const char* examples = R"(
 Examples:
   ckptrun -- python train.py --epochs 300        the chain runs here until the work is complete
+  exec ckptrun -- python train.py                in a job script: this job is one block; the next goes on from it
   ckptrun --block-time 24h -- ./solver case.ini  in blocks of 24 hours
   ckptrun --run sweep/lr-0.1 -- python train.py  a run of its own below ./ckpt-runs
+  ckptrun --check -- python train.py             runs nothing: which run, from where, until when
   ckptrun --fresh -- python train.py             starts over; the old run is moved aside, never deleted
 
 Exit codes: the program's own when its work is complete, or after a crash that a retry cannot help; 0 to be continued;
 124 stopped because going on makes no sense; 125 usage or an error of ckptrun; 126, 127 the command cannot be run.)";
 
-class Help : public CLI::Formatter {
-  std::string make_usage(const CLI::App*, std::string) const override {
-    return "Usage: ckptrun [OPTIONS] -- COMMAND [ARGUMENTS]\n";
-  }
-};
-
 struct CommandLine {
   std::string run, block_time, mtbf, save_interval, staging_size;
+  Hooks hooks;
   std::size_t keep = 2;
-  bool here = false, fresh = false, accept_changes = false, no_wait = false, quiet = false;
+  bool check = false, json = false, here = false, fresh = false, accept_changes = false, no_wait = false, quiet = false;
+  bool share = false, strict = false;
   bool allow_volatile = false, allow_other_owner = false;
+  LogWish log = LogWish::automatic;
 };
 
-// "$TIME" of a variable that is not set must not mean the default.
-const CLI::Validator not_empty([](const std::string& value) { return std::string(value.empty() ? "the value is empty; is a variable not set?" : ""); }, "");
+const std::map<std::string, LogWish> log_wishes = {
+    {"auto", LogWish::automatic}, {"tee", LogWish::tee}, {"none", LogWish::none}};
 
 void add_options(CLI::App& app, CommandLine& line) {
   app.add_option("-r,--run", line.run, "Run: a name below ./ckpt-runs, or a path; {VARIABLE} is replaced")
-      ->check(not_empty)
+      ->check(tools::not_empty)
       ->type_name("NAME|PATH");
   app.add_option("--block-time", line.block_time, "Length of a block: 90s, 15m, 24h, 1-12:00:00 (default: no limit)")
-      ->check(not_empty)
+      ->check(tools::not_empty)
       ->type_name("TIME");
-  app.add_flag("--here", line.here, "Inside a batch job: run the whole chain in this job");
+  app.add_flag("--here", line.here, "Run the whole chain here: inside this one job, or on a login node");
   app.add_flag("--fresh", line.fresh, "Start over; an old run of that name is moved to NAME.old-DATE");
   app.add_flag("--accept-changes", line.accept_changes, "Go on with a changed command, or with a complete run");
+  app.add_flag("--strict", line.strict, "Refuse changed code, libraries or GPU model, instead of warning");
   app.add_option("--keep", line.keep, "Snapshots to keep (default: 2)")->type_name("N")->check(CLI::Range(1, 1000000).description(""));
   app.add_option("--mtbf", line.mtbf, "Mean time between failures here, for the save interval (default: 24h)")
       ->type_name("TIME");
   app.add_option("--save-interval", line.save_interval, "Time between saves (default: auto)")->type_name("TIME|auto");
   app.add_option("--staging-size", line.staging_size, "Memory for staging a snapshot: 512M, 4GiB; 0: none")
       ->type_name("SIZE");
+  app.add_option("--on-complete", line.hooks.on_complete, "Shell command to run when the work is complete")->type_name("COMMAND");
+  app.add_option("--on-stop", line.hooks.on_stop, "Shell command to run when the chain stops before that")->type_name("COMMAND");
+  app.add_flag("--share", line.share, "A new run may be read by your group (default: in a setgid directory)");
+  app.add_option("--log", line.log, "Of the program's output; tee: a pipe and a log; none: nothing; auto: on a terminal")
+      ->transform(CLI::CheckedTransformer(log_wishes).description(""))
+      ->type_name("auto|tee|none");
   app.add_flag("--no-wait", line.no_wait, "Refuse a run that is in use instead of waiting for its end");
   app.add_flag("--allow-volatile", line.allow_volatile, "Accept a run directory that is gone with the machine (tmpfs)");
   app.add_flag("--allow-other-owner", line.allow_other_owner, "Go on with a run that belongs to another user");
+  CLI::Option* check = app.add_flag("--check", line.check, "Run nothing: tell which run, from where, until when, and what it needs");
+  app.add_flag("--json", line.json, "With --check: for programs instead of people")->needs(check);
   app.add_flag("-q,--quiet", line.quiet, "Only warnings and errors");
-}
-
-double positive_duration(const std::string& option, const std::string& text) try {
-  const double seconds = parse_duration(text);
-  if (seconds <= 0) fail(CKPT_ERR_CONFIG, "'{}' is no time above zero", text);
-  return seconds;
-} catch (const Error& error) {
-  fail(CKPT_ERR_CONFIG, "{}: {}", option, error.what());
 }
 
 // The program reads them by the rules of ckpt_config_set; times as seconds, so that both mean the same.
 std::vector<std::pair<std::string, std::string>> program_config(const CommandLine& line) {
   std::vector<std::pair<std::string, std::string>> config = {{"keep", std::to_string(line.keep)}};
-  if (!line.mtbf.empty()) config.emplace_back("mtbf", fmt::format("{}s", positive_duration("--mtbf", line.mtbf)));
+  if (!line.mtbf.empty()) config.emplace_back("mtbf", fmt::format("{}s", tools::positive_duration("--mtbf", line.mtbf)));
   if (line.save_interval == "auto") config.emplace_back("save_interval", "auto");
   else if (!line.save_interval.empty())
-    config.emplace_back("save_interval", fmt::format("{}s", positive_duration("--save-interval", line.save_interval)));
+    config.emplace_back("save_interval", fmt::format("{}s", tools::positive_duration("--save-interval", line.save_interval)));
   if (line.allow_volatile) config.emplace_back("allow_volatile", "on");
   return config;
 }
 
-ChainOptions chain_options(const CommandLine& line, const std::vector<std::string>& command) {
+ChainOptions chain_options(const CommandLine& line, const std::vector<std::string>& command, bool in_job) {
   ChainOptions options;
-  options.run = identify_run(line.run, command);
   options.command = command;
-  if (!line.block_time.empty()) options.block_seconds = positive_duration("--block-time", line.block_time);
+  if (!line.block_time.empty()) options.block_seconds = tools::positive_duration("--block-time", line.block_time);
   options.fresh = line.fresh;
   options.accept_changes = line.accept_changes;
   options.wait = !line.no_wait;
+  options.share = line.share;
+  options.strict = line.strict;
   options.keep = line.keep;
   options.rules = {line.allow_volatile, line.allow_other_owner};
   if (!line.staging_size.empty()) options.staging_size = std::to_string(parse_size(line.staging_size));
   options.program_config = program_config(line);
+  options.hooks = line.hooks;
+  options.output = choose_output(line.log, in_job);
   return options;
+}
+
+// Each of them would claim blocks of its own and run them one after the other.
+void refuse_tasks(const std::vector<std::string>& command) {
+  const std::uint64_t tasks = started_side_by_side();
+  if (tasks > 1)
+    fail(CKPT_ERR_RANKS, "this is one of {} tasks started side by side, but a block has one ckptrun, which starts the "
+         "launcher: ckptrun -- LAUNCHER {}", tasks, join_command(command));
+}
+
+void refuse_login_node(const CommandLine& line, const std::vector<std::string>& command) {
+  if (line.here || slurm::where_are_we(system_clock()).place != slurm::Place::login_node) return;
+  fail(CKPT_ERR_CONFIG, "Slurm works here and this is no job: trainings do not run on login nodes. To send it as a chain "
+       "of jobs type: ckptplan --submit -- {}; to run it here all the same: ckptrun --here -- {}",
+       join_command(command), join_command(command));
+}
+
+// The run that this command belongs to; in a job that was given no name the scheduler knows.
+RunIdentity identify(const CommandLine& line, const std::vector<std::string>& command, const JobEnvironment& job,
+                     slurm::SlurmScheduler* scheduler) {
+  if (!line.run.empty()) return identify_run(line.run);
+  if (!scheduler) return identify_run_of_command(command);
+  scheduler->set_run_directory(identify_chain_of_job(job, command).directory);   // what was submitted is recorded there
+  return identify_run_of_job(job, job.array_task.empty() ? std::nullopt : scheduler->queue().is_chain, command);
+}
+
+// 0, or the exit code after saying why. Before anything is claimed: a word mistyped must not leave a block behind.
+int look_up_program(const std::string& word, std::string& path) {
+  const FoundProgram program = find_program(word);
+  path = program.path;
+  if (program.error_exit_code != 0)
+    log_error("'{}' {}", word,
+              program.error_exit_code == 127 ? "is not found; is it in PATH, or is its path right?"
+                                             : "is not executable; is the execute bit set (chmod +x), is it a program?");
+  return program.error_exit_code;
+}
+
+int check(const CommandLine& line, const ChainOptions& options) {
+  const Preview preview = preview_chain(io::file_system(), system_clock(), options);
+  print_preview(preview, options, line.json ? tools::Format::json : tools::Format::text);
+  // What stands in a buffer is lost without a word when the disk behind standard output is full.
+  if (std::fflush(stdout) != 0 || std::ferror(stdout)) fail_io(errno, "cannot write to standard output");
+  return preview.refusal.empty() ? 0 : exit_our_error;
+}
+
+int start(const CommandLine& line, ChainOptions& options, SignalInbox& signals) {
+  if (read_run_environment().run_directory == options.run.directory)
+    fail(CKPT_ERR_IN_USE, "this is already inside the run {}: a ckptrun in it would wait for itself; give it a --run "
+         "NAME of its own", options.run.name);
+  if (const int code = look_up_program(options.command.front(), options.program_path)) {
+    if (!line.check) give_up_waiting_tasks(io::file_system(), options);
+    return code;
+  }
+  if (line.check) return check(line, options);
+  become_subreaper();
+  try {
+    return run_chain(io::file_system(), system_clock(), signals, options);
+  } catch (const Error& error) {
+    const bool to_every_task = error.status() == CKPT_ERR_CONFIG || error.status() == CKPT_ERR_RUN_DIRECTORY;
+    if (to_every_task) give_up_waiting_tasks(io::file_system(), options);
+    throw;
+  }
 }
 
 int run(const CommandLine& line, const std::vector<std::string>& command, SignalInbox& signals) {
   if (line.quiet) set_log_level(LogLevel::warning);
-  ChainOptions options = chain_options(line, command);
-  if (!read_job_environment().id.empty() && !line.here)
-    fail(CKPT_ERR_CONFIG, "this is inside a batch job, and blocks as jobs are not supported by this version; --here runs "
-         "the whole chain inside this job");
-  if (read_run_environment().run_directory == options.run.directory)
-    fail(CKPT_ERR_IN_USE, "this is already inside the run {}: a ckptrun in it would wait for itself; give it a --run "
-         "NAME of its own", options.run.name);
-  // Before anything is claimed: a word mistyped must not leave a block behind.
-  const FoundProgram program = find_program(command.front());
-  if (program.error_exit_code != 0) {
-    log_error("'{}' {}", command.front(),
-              program.error_exit_code == 127 ? "is not found; is it in PATH, or is its path right?"
-                                             : "is not executable; is the execute bit set (chmod +x), is it a program?");
-    return program.error_exit_code;
+  refuse_tasks(command);
+  const JobEnvironment job = read_job_environment();
+  ChainOptions options = chain_options(line, command, !job.id.empty());
+  std::optional<slurm::SlurmScheduler> scheduler;
+  if (!job.id.empty()) scheduler.emplace(io::file_system(), system_clock(), job);
+  else if (!line.check) refuse_login_node(line, command);
+  options.run = identify(line, command, job, scheduler ? &*scheduler : nullptr);
+  if (scheduler) {
+    scheduler->set_run_directory(options.run.directory);
+    options.scheduler = &*scheduler;
+    options.blocks_are_jobs = !line.here;
   }
-  options.program_path = program.path;
-  become_subreaper();
-  return run_chain(io::file_system(), system_clock(), signals, options);
-}
-
-// What follows the first "--" is the command, untouched.
-std::vector<std::string> take_command(std::vector<std::string>& arguments) {
-  const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
-  if (dashes == arguments.end()) return {};
-  std::vector<std::string> command(dashes + 1, arguments.end());
-  arguments.erase(dashes, arguments.end());
-  return command;
+  options.node = job.node.empty() ? identify_self().host : job.node;
+  return start(line, options, signals);
 }
 
 }  // namespace
@@ -141,10 +201,10 @@ int main(int argc, char** argv) try {
   SignalInbox signals;   // first: from here on no signal is lost
   set_log_prefix("ckptrun");
   std::vector<std::string> arguments(argv + 1, argv + argc);
-  const std::vector<std::string> command = take_command(arguments);
+  const std::vector<std::string> command = tools::take_command(arguments);
 
   CLI::App app("Runs a program until its work is complete: in blocks, each from the newest whole snapshot.", "ckptrun");
-  app.formatter(std::make_shared<Help>());
+  app.formatter(std::make_shared<tools::Usage>("ckptrun [OPTIONS] -- COMMAND [ARGUMENTS]"));
   app.footer(examples);
   app.set_version_flag("--version", "ckptrun " CKPT_VERSION);
   CommandLine line;
@@ -154,8 +214,8 @@ int main(int argc, char** argv) try {
     app.parse(arguments);
   } catch (const CLI::Success& wanted) {
     return app.exit(wanted);
-  } catch (const CLI::ExtrasError& error) {
-    log_error("{}; the command goes after '--', see ckptrun --help", error.what());
+  } catch (const CLI::ExtrasError&) {
+    log_error("not expected here: {}; the command goes after '--', see ckptrun --help", join_command(app.remaining()));
     return exit_our_error;
   } catch (const CLI::ParseError& error) {
     log_error("{}; see ckptrun --help", error.what());

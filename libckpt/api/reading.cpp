@@ -3,20 +3,18 @@
 #include <algorithm>
 #include <vector>
 
+#include "api/copy_text.hpp"
 #include "api/guard.hpp"
+#include "api/snapshot_handle.hpp"
 #include "base/parallel.hpp"
 #include "rundir/catalog.hpp"
-#include "snapshot/reader.hpp"
+#include "snapshot/values.hpp"
 
 using ckpt::api::guard;
 using ckpt::api::require;
 
 struct ckpt_catalog {
   std::vector<ckpt::rundir::CatalogEntry> entries;
-};
-
-struct ckpt_snapshot {
-  ckpt::snapshot::Reader reader;
 };
 
 namespace {
@@ -75,7 +73,9 @@ void ckpt_catalog_close(ckpt_catalog** catalog) noexcept {
 ckpt_status ckpt_snapshot_open(const char* path, ckpt_snapshot** snapshot, ckpt_error* error) noexcept {
   return guard(error, [&] {
     *require(snapshot, "snapshot") = nullptr;
-    *snapshot = new ckpt_snapshot{ckpt::snapshot::Reader(ckpt::io::file_system(), require(path, "the path"))};
+    auto reader = std::make_unique<ckpt::snapshot::Reader>(ckpt::io::file_system(), require(path, "the path"));
+    auto& opened = *reader;
+    *snapshot = new ckpt_snapshot{std::move(reader), opened};
   });
 }
 
@@ -107,6 +107,17 @@ ckpt_status ckpt_snapshot_read(ckpt_snapshot* snapshot, const char* name, void* 
     if (size != size_bytes) ckpt::fail(CKPT_ERR_ARGUMENT, "'{}' has {} bytes, the buffer {}", name, size, size_bytes);
     if (size > 0) require(buffer, "the buffer");
     reader.read_array(index, {static_cast<std::byte*>(buffer), {}}, ckpt::usable_threads(most_threads));
+  });
+}
+
+ckpt_status ckpt_snapshot_get(const ckpt_snapshot* snapshot, const char* key, char* json, size_t capacity, size_t* length,
+                              ckpt_error* error) noexcept {
+  return guard(error, [&] {
+    const auto& reader = require(snapshot, "the snapshot")->reader;
+    const auto values = ckpt::snapshot::values_of(reader.header().meta);
+    const auto found = values.find(require(key, "the key"));
+    if (found == values.end()) ckpt::fail(CKPT_ERR_NOT_FOUND, "{} holds no value '{}'", reader.path(), key);
+    ckpt::api::copy_text(found->second, key, json, capacity, length);
   });
 }
 

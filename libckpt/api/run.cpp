@@ -2,7 +2,9 @@
 // The C ABI of a run: each entry forwards one call.
 #include "engine/run.hpp"
 
+#include "api/copy_text.hpp"
 #include "api/guard.hpp"
+#include "api/snapshot_handle.hpp"
 
 using ckpt::api::guard;
 using ckpt::api::require;
@@ -21,7 +23,10 @@ const Run& engine(const ckpt_run* run) { return *reinterpret_cast<const Run*>(re
 }  // namespace
 
 ckpt_status ckpt_config_create(ckpt_config** config, ckpt_error* error) noexcept {
-  return guard(error, [&] { *require(config, "config") = new ckpt_config; });
+  return guard(error, [&] {
+    require(config, "config");
+    *config = new ckpt_config;
+  });
 }
 
 ckpt_status ckpt_config_set(ckpt_config* config, const char* key, const char* value, ckpt_error* error) noexcept {
@@ -44,6 +49,12 @@ ckpt_status ckpt_open(const ckpt_config* config, ckpt_run** run, ckpt_error* err
     *run = handle(Run::open(config ? config->values : ckpt::engine::ConfigMap{}).release());
   });
 }
+
+const char* ckpt_directory(const ckpt_run* run) noexcept {
+  return run ? reinterpret_cast<const Run*>(run)->directory() : nullptr;
+}
+
+uint64_t ckpt_block(const ckpt_run* run) noexcept { return run ? reinterpret_cast<const Run*>(run)->block() : 0; }
 
 ckpt_status ckpt_add(ckpt_run* run, const char* name, const ckpt_array* array, ckpt_error* error) noexcept {
   return guard(error, [&] { engine(run).add(name, array); });
@@ -69,12 +80,18 @@ ckpt_status ckpt_set(ckpt_run* run, const char* key, const char* json, ckpt_erro
 ckpt_status ckpt_get(ckpt_run* run, const char* key, char* json, size_t capacity, size_t* length,
                      ckpt_error* error) noexcept {
   return guard(error, [&] {
-    const std::string text = engine(run).value(require(key, "the key"));
-    if (length) *length = text.size();
-    if (!json) return;
-    if (capacity <= text.size())
-      ckpt::fail(CKPT_ERR_ARGUMENT, "the value of '{}' needs {} bytes, the buffer has {}", key, text.size() + 1, capacity);
-    std::memcpy(json, text.c_str(), text.size() + 1);
+    ckpt::api::copy_text(engine(run).value(require(key, "the key")), key, json, capacity, length);
+  });
+}
+
+ckpt_status ckpt_on_prepare(ckpt_run* run, ckpt_prepare prepare, void* user, ckpt_error* error) noexcept {
+  return guard(error, [&] {
+    if (!prepare) return engine(run).on_prepare({});
+    engine(run).on_prepare([prepare, user](ckpt::snapshot::Reader* reader) {
+      if (!reader) return prepare(user, nullptr) == 0;
+      ckpt_snapshot lent{nullptr, *reader};
+      return prepare(user, &lent) == 0;
+    });
   });
 }
 
@@ -107,6 +124,14 @@ int ckpt_stop_due(const ckpt_run* run) noexcept {
 
 double ckpt_time_left(const ckpt_run* run) noexcept {
   return run ? reinterpret_cast<const Run*>(run)->time_left() : 0;
+}
+
+ckpt_status ckpt_stop(ckpt_run* run, const char* reason, ckpt_error* error) noexcept {
+  return guard(error, [&] { engine(run).stop(require(reason, "the reason")); });
+}
+
+ckpt_status ckpt_leave(ckpt_run* run, ckpt_error* error) noexcept {
+  return guard(error, [&] { engine(run).leave(); });
 }
 
 ckpt_status ckpt_progress(ckpt_run* run, double done, double total, const char* unit, ckpt_error* error) noexcept {

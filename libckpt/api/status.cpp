@@ -16,7 +16,7 @@ const char* ckpt_status_text(int status) noexcept {
     case CKPT_ERR_MISMATCH: return "what is registered differs from the snapshot";
     case CKPT_ERR_NOT_FOUND: return "not found";
     case CKPT_ERR_FORKED: return "called in a forked child";
-    case CKPT_ERR_CALLBACK: return "a pack or unpack function failed";
+    case CKPT_ERR_CALLBACK: return "a pack, unpack or prepare function failed";
     case CKPT_ERR_CONFIG: return "unknown configuration key or bad value";
     case CKPT_ERR_IN_USE: return "the run is in use";
     case CKPT_ERR_SUPERSEDED: return "a newer block of the run has started";

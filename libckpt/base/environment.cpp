@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/environment.hpp"
 
+#include <algorithm>
+#include <charconv>
 #include <cstdlib>
 
 #include "base/error.hpp"
@@ -8,10 +10,22 @@
 namespace ckpt {
 namespace {
 
+// Decimal digits and nothing else.
 std::uint64_t number_or(const std::string& text, std::uint64_t otherwise) {
-  char* end = nullptr;
-  unsigned long long value = std::strtoull(text.c_str(), &end, 10);
-  return text.empty() || *end != '\0' ? otherwise : value;
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size() ? value : otherwise;
+}
+
+constexpr std::uint64_t earliest_end = 1'000'000'000, latest_end = 100'000'000'000;  // the years 2001 and 5138
+
+void read_end(JobEnvironment& job) {
+  const std::string text = environment_variable("SLURM_JOB_END_TIME");
+  const std::uint64_t end = number_or(text, 0);
+  if (end >= earliest_end && end <= latest_end)
+    job.end = static_cast<double>(end);
+  else
+    job.end_ignored = text;
 }
 
 }  // namespace
@@ -32,16 +46,25 @@ JobEnvironment read_job_environment() {
   job.name = environment_variable("SLURM_JOB_NAME");
   job.array_id = environment_variable("SLURM_ARRAY_JOB_ID");
   job.array_task = environment_variable("SLURM_ARRAY_TASK_ID");
+  job.array_last = environment_variable("SLURM_ARRAY_TASK_MAX");
+  job.cluster = environment_variable("SLURM_CLUSTER_NAME");
+  job.node = environment_variable("SLURMD_NODENAME");
   job.restart_count = number_or(environment_variable("SLURM_RESTART_COUNT"), 0);
+  read_end(job);
   return job;
 }
 
-std::uint64_t world_size() {
+std::uint64_t started_side_by_side() {
   // SLURM_NTASKS is not among them: a batch script has it too, before any srun.
-  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS", "SLURM_STEP_NUM_TASKS", "WORLD_SIZE"}) {
-    if (std::uint64_t size = number_or(environment_variable(name), 0); size > 0) return size;
-  }
-  return 1;
+  std::uint64_t most = 1;
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS", "SLURM_STEP_NUM_TASKS"})
+    most = std::max(most, number_or(environment_variable(name), 0));
+  return most;
+}
+
+// The largest word counts: below "srun --ntasks=1 torchrun" there are torchrun's ranks.
+std::uint64_t world_size() {
+  return std::max(started_side_by_side(), number_or(environment_variable("WORLD_SIZE"), 0));
 }
 
 std::string replace_variables(const std::string& text) {

@@ -27,11 +27,19 @@ struct JobEnvironment {
   std::string name;
   std::string array_id;        // of the whole array, or empty
   std::string array_task;
+  std::string array_last;      // the highest number of a task of it
+  std::string cluster;
+  std::string node;            // on which the batch script runs
   std::uint64_t restart_count = 0;
+  double end = 0;              // wall seconds of the scheduler's clock; 0: not told
+  std::string end_ignored;     // what was told instead, where that is no time
 };
 JobEnvironment read_job_environment();
 
-// Number of ranks this process was launched with, by MPI, PMI, a Slurm step or torchrun; 1 when alone.
+// How many of this process MPI, PMI or a Slurm step started; 1 when alone. Not torchrun's WORLD_SIZE: job scripts
+// export it for a launcher that is still to come.
+std::uint64_t started_side_by_side();
+// Number of ranks this process was launched with, by one of those or by torchrun; 1 when alone.
 std::uint64_t world_size();
 
 // "{NAME}" in text replaced by the value of that variable; CKPT_ERR_CONFIG names one that is unset.

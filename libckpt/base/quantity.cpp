@@ -148,6 +148,12 @@ std::string format_size(std::uint64_t bytes) {
   return fmt::format("{:.{}f} {}", value, value < 10 ? 2 : 1, unit);
 }
 
+std::string count_of(double number, std::string_view what) {
+  const bool whole = std::abs(number - std::round(number)) < 0.005;
+  const std::string text = whole ? fmt::format("{:.0f}", number) : fmt::format("{:.2f}", number);
+  return fmt::format("{} {}{}", text, what, text == "1" ? "" : "s");
+}
+
 std::string format_time(double wall_seconds) {
   const auto whole = static_cast<time_t>(wall_seconds);
   tm parts{};

@@ -2,6 +2,7 @@
 // Durations and sizes as people and Slurm write them, and as people like to read them.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,6 +19,13 @@ std::string format_duration(double seconds);
 std::uint64_t parse_size(std::string_view text);
 // "812 B", "24.2 MiB".
 std::string format_size(std::uint64_t bytes);
+
+// "102 epochs", "1 epoch", "2.39 epochs"; of numbers that are shown as 1 there is one.
+std::string count_of(double number, std::string_view what);
+template <std::unsigned_integral Number>
+std::string count_of(Number number, std::string_view what) {
+  return count_of(static_cast<double>(number), what);
+}
 
 // "2026-03-01T14:05:09Z"
 std::string format_time(double wall_seconds);

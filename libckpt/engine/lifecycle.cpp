@@ -23,7 +23,10 @@ constexpr unsigned most_threads = 4;      // beyond, the disk is the limit and t
 constexpr int ledgers_to_learn_from = 3;
 
 void watch_for_forks() {
-  static const int registered = pthread_atfork(nullptr, nullptr, [] { fork_generation.fetch_add(1); });
+  static const int registered = pthread_atfork(nullptr, nullptr, [] {
+    fork_generation.fetch_add(1);
+    SignalRequests::leave_to_child();   // a worker that ignored SIGTERM would never end
+  });
   static_cast<void>(registered);
 }
 
@@ -78,7 +81,8 @@ Run::OnDisk::OnDisk(io::FileSystem& file_system, rundir::Layout layout_, rundir:
       threads(options.threads ? options.threads : usable_threads(most_threads)),
       ledger(fs, layout.program_ledger(ownership.block, ::getpid()), permissions.file),
       restorer(fs, clock, blocks, catalog, ownership.block, threads),
-      schedule(policy_from(options), clock.monotonic_seconds()), signals(options.handle_signals),
+      schedule(policy_from(options), clock.monotonic_seconds()),
+      progress_pace(clock.monotonic_seconds()), signals(options.handle_signals),
       wake_fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (wake_fd < 0) fail_io(errno, "cannot watch over the run {}", layout.directory());
   constexpr double short_block_seconds = 600;
@@ -105,6 +109,18 @@ Run::OnDisk::~OnDisk() {
 Run::Run(Options options, Clock& clock)
     : generation_(fork_generation), options_(std::move(options)), clock_(clock), inert_(options_.directory.empty()) {}
 
+namespace {
+
+void refuse_ranks(const std::string& directory) try {
+  if (const auto ranks = world_size(); ranks > 1)
+    fail(CKPT_ERR_RANKS, "launched with {} ranks, which this version does not support; nothing was touched", ranks);
+} catch (const Error& error) {
+  tell_refusal(directory, error.what());
+  throw;
+}
+
+}  // namespace
+
 std::unique_ptr<Run> Run::open(const ConfigMap& config) try {
   watch_for_forks();
   std::unique_ptr<Run> run(new Run(options_from(config), system_clock()));
@@ -112,8 +128,7 @@ std::unique_ptr<Run> Run::open(const ConfigMap& config) try {
     log_info("no run directory is set: nothing is saved. Start the program with ckptrun, or set CKPT_RUN_DIR");
     return run;
   }
-  if (const auto ranks = world_size(); ranks > 1)
-    fail(CKPT_ERR_RANKS, "launched with {} ranks, which this version does not support; nothing was touched", ranks);
+  refuse_ranks(run->options_.directory);
   const std::string directory = rundir::Layout(run->options_.directory).directory();
   run->options_.directory = directory;
   if (!OpenDirectories::enter(directory)) fail(CKPT_ERR_IN_USE, "the run {} is already open in this program", directory);
@@ -170,6 +185,8 @@ void Run::open_directory() {
 }
 
 Run::~Run() = default;
+
+std::uint64_t Run::block() const noexcept { return disk_ ? disk_->block() : 0; }
 
 void Run::finish(std::uint64_t step) {
   require_usable();

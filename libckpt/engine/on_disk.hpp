@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "engine/progress_pace.hpp"
 #include "engine/restore.hpp"
 #include "engine/run.hpp"
 #include "engine/schedule.hpp"
@@ -26,6 +27,7 @@ struct Run::OnDisk {
   rundir::Ledger ledger;
   Restorer restorer;
   Schedule schedule;
+  ProgressPace progress_pace;         // under Run::mutex_
   SignalRequests signals;
   staging::Area area;
 

@@ -7,11 +7,13 @@
 #include "base/clock.hpp"
 #include "base/environment.hpp"
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "base/process_identity.hpp"
 
 namespace ckpt::engine {
 namespace {
 
+constexpr double refusal_timeout_seconds = 1;
 constexpr double welcome_timeout_seconds = 30;   // ckptrun answers within a second unless its node is swapping
 
 std::uint64_t parse_block(const std::string& text) {
@@ -28,10 +30,23 @@ rundir::Claim own_claim(const Options& options) {
   claim.role = "program";
   claim.who = identify_self();
   claim.job_id = job.id;
+  claim.cluster = job.cluster;
+  claim.array_id = job.array_id;
+  claim.array_task = job.array_task;
   claim.restart_count = job.restart_count;
   claim.claimed = system_clock().wall_seconds();
   claim.block_seconds = std::isfinite(options.block_seconds) ? options.block_seconds : 0;
   return claim;
+}
+
+staging::Attached say_hello(const std::string& directory, double timeout_seconds) {
+  const RunEnvironment environment = read_run_environment();
+  staging::Hello hello;
+  hello.version = CKPT_VERSION;
+  hello.run_directory = rundir::Layout(directory).directory();
+  hello.block = parse_block(environment.block);
+  hello.pid = identify_self().pid;
+  return staging::attach_to_station(environment.station, hello, timeout_seconds);
 }
 
 }  // namespace
@@ -42,22 +57,24 @@ bool under_ckptrun(const std::string& directory) {
          rundir::Layout(environment.run_directory).directory() == rundir::Layout(directory).directory();
 }
 
+void tell_refusal(const std::string& directory, const std::string& why) noexcept try {
+  if (!under_ckptrun(directory)) return;
+  staging::Attached attached = say_hello(directory, refusal_timeout_seconds);
+  attached.connection.send(staging::FromProgram{staging::OutcomeNotice{staging::ProgramOutcome::failed, std::nullopt, why}});
+} catch (const std::exception& error) {
+  log_debug("ckptrun was not told: {}", error.what());
+}
+
 Ownership attach_to_ckptrun(const std::string& directory, rundir::Blocks& blocks) {
-  const RunEnvironment environment = read_run_environment();
-  staging::Hello hello;
-  hello.version = CKPT_VERSION;
-  hello.run_directory = rundir::Layout(directory).directory();
-  hello.block = parse_block(environment.block);
-  hello.pid = identify_self().pid;
-  staging::Attached attached = staging::attach_to_station(environment.station, hello, welcome_timeout_seconds);
+  staging::Attached attached = say_hello(directory, welcome_timeout_seconds);
   Ownership ownership;
-  ownership.block = hello.block;
+  ownership.block = parse_block(read_run_environment().block);
   ownership.welcome = attached.welcome;
   ownership.served = attached.welcome.accepted;
   if (!ownership.served) return ownership;
-  if (!blocks.is_newest(hello.block))
-    fail(CKPT_ERR_SUPERSEDED, "block {} of run {} is no longer the newest: a newer one has started", hello.block, directory);
-  blocks.attach(hello.block, {.linked = true, .who = identify_self()});
+  if (!blocks.is_newest(ownership.block))
+    fail(CKPT_ERR_SUPERSEDED, "block {} of run {} is no longer the newest: a newer one has started", ownership.block, directory);
+  blocks.attach(ownership.block, {.linked = true, .who = identify_self()});
   ownership.station.emplace(std::move(attached.connection));
   return ownership;
 }

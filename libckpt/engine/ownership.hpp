@@ -20,6 +20,9 @@ struct Ownership {
 
 // Does the environment's ckptrun mean this directory?
 bool under_ckptrun(const std::string& directory);
+// The ckptrun around us, for its last line: why this program refuses to work. What the launcher makes of its exit code
+// tells nobody. Waits for a second at most; never throws.
+void tell_refusal(const std::string& directory, const std::string& why) noexcept;
 // CKPT_ERR_STATION, CKPT_ERR_SUPERSEDED, CKPT_ERR_CONFIG.
 Ownership attach_to_ckptrun(const std::string& directory, rundir::Blocks& blocks);
 // CKPT_ERR_IN_USE at once when another owner is alive or cannot be proven gone.

@@ -130,10 +130,11 @@ void Restorer::read_patiently(Work&& work) {
   });
 }
 
-void Restorer::fill(const State& state) {
+void Restorer::fill(const State& state, const Prepare& prepare) {
   try {
+    prepare(*reader_);
     state.require_match(reader_->arrays(), reader_->path());
-  } catch (const Error& mismatch) {
+  } catch (const Error&) {
     // The list of names may itself be damaged in a way that still parses: only a whole snapshot proves a mismatch.
     read_patiently([&] { reader_->verify(threads_); });
     throw;
@@ -143,10 +144,10 @@ void Restorer::fill(const State& state) {
   targets.unpack();
 }
 
-std::optional<Restored> Restorer::restore(const State& state) {
+std::optional<Restored> Restorer::restore(const State& state, const Prepare& prepare) {
   for (int listing = 0; newest();) {
     try {
-      fill(state);
+      fill(state, prepare);
     } catch (const Error& error) {
       if (error.status() == CKPT_ERR_DAMAGED) {
         pass_over(error);

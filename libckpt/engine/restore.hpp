@@ -29,7 +29,9 @@ class Restorer {
 
   // nullopt: the run never had a snapshot. Otherwise the newest one that opens; stays open for find() and restore().
   const snapshot::Reader* newest();
-  std::optional<Restored> restore(const State& state);
+  // `prepare` runs before each candidate is matched with the state, which it may change.
+  using Prepare = std::function<void(snapshot::Reader&)>;
+  std::optional<Restored> restore(const State& state, const Prepare& prepare);
 
  private:
   struct Candidate {
@@ -41,7 +43,7 @@ class Restorer {
   void list_kept();
   bool advance();                        // opens the next candidate; false when there is none left
   void pass_over(const Error& damage);
-  void fill(const State& state);
+  void fill(const State& state, const Prepare& prepare);
   template <class Work>
   void read_patiently(Work&& work);
   [[noreturn]] void report_lost() const;

@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "engine/on_disk.hpp"
+#include "snapshot/values.hpp"
 
 namespace ckpt::engine {
 
@@ -87,8 +88,7 @@ void Run::set_value(const char* key, const char* json) {
   require_usable();
   const std::string_view text = key;
   if (text.empty() || text.size() > 255) fail(CKPT_ERR_NAME, "a key has 1 to 255 bytes; this one has {}", text.size());
-  const auto parsed = nlohmann::json::parse(json, nullptr, false);
-  if (parsed.is_discarded()) fail(CKPT_ERR_ARGUMENT, "the value of '{}' is not JSON: {}", key, json);
+  if (!nlohmann::json::accept(json)) fail(CKPT_ERR_ARGUMENT, "the value of '{}' is not JSON: {}", key, json);
   values_[key] = json;
 }
 
@@ -99,16 +99,15 @@ std::string Run::value(const char* key) const {
   return found->second;
 }
 
-std::string Run::meta_json() const {
-  nlohmann::json values = nlohmann::json::object();
-  for (const auto& [key, text] : values_) values[key] = nlohmann::json::parse(text);
-  return nlohmann::json{{"values", values}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+void Run::on_prepare(Prepare prepare) {
+  require_usable();
+  prepare_ = std::move(prepare);
 }
 
-void Run::take_meta(const std::string& json) {
-  const auto meta = nlohmann::json::parse(json, nullptr, false);
-  if (!meta.is_object() || !meta.contains("values") || !meta["values"].is_object()) return;
-  for (const auto& [key, value] : meta["values"].items()) values_[key] = value.dump();
+void Run::prepare(snapshot::Reader* reader) {
+  if (!prepare_ || prepare_(reader)) return;
+  fail(CKPT_ERR_CALLBACK, "the prepare function of the program failed, so {}", reader
+       ? fmt::format("{} was not restored", reader->path()) : std::string("nothing was saved"));
 }
 
 // ---- Restoring -------------------------------------------------------------------------------------------------------------
@@ -135,13 +134,17 @@ ckpt_status Run::restore(std::uint64_t& step) {
     disk_->drain->wait_idle(no_limit);   // what was saved before this call comes first, and still reads from the area
     prepare_area(state_.measure());      // its pages are touched while the disk is read
     const double start = clock_.monotonic_seconds();
-    const auto restored = disk_->restorer.restore(state_);
+    const auto restored = disk_->restorer.restore(state_, [&](snapshot::Reader& reader) {
+      if (!prepare_) return;
+      prepare(&reader);
+      prepare_area(state_.measure());
+    });
     lower(attend_first_point);
     if (!restored) {
       disk_->ledger.append("fresh", nlohmann::json::object());
       return CKPT_FRESH;
     }
-    take_meta(restored->meta);
+    for (auto& [key, text] : snapshot::values_of(restored->meta)) values_[key] = std::move(text);
     disk_->drain->set_resumed_from(restored->id);
     saved_step_ = restored_step_ = step = restored->id.step;
     step_.store(step, std::memory_order_relaxed);
@@ -199,6 +202,8 @@ void Run::check_step(std::uint64_t step) {
 }
 
 void Run::announce(std::uint64_t step) {
+  if (!noted_first_point_) disk_->ledger.append("first_point", {{"step", step}});
+  noted_first_point_ = true;
   if (step == restored_step_.value_or(0)) return;
   lower(attend_announce);
   if (!disk_->alone()) send_status(clock_.monotonic_seconds());
@@ -242,7 +247,21 @@ void Run::stop_at(std::uint64_t step) {
       log_warning("step {} was not saved: {}; the older snapshot stands", step, error.what());
     }
   }
-  if (stopped_step_) return;
+  if (!stopped_step_) record_stop(step);
+}
+
+void Run::leave() {
+  require_usable();
+  if (inert_) return;
+  disk_->drain->wait_idle(no_limit);
+  const auto durable = disk_->drain->last_durable();
+  const auto step = durable ? std::optional(durable->id.step) : restored_step_;
+  if (!step) fail(CKPT_ERR_NOT_FOUND, "the run {} has no snapshot to stop at; go on to the next safe point", options_.directory);
+  saved_step_ = step;
+  record_stop(*step);
+}
+
+void Run::record_stop(std::uint64_t step) {
   std::string reason;
   {
     const std::lock_guard lock(mutex_);

@@ -6,7 +6,7 @@
 #pragma once
 
 #include <atomic>
-#include <map>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -21,6 +21,7 @@
 #include "engine/state.hpp"
 #include "rundir/ledger.hpp"
 #include "staging/area.hpp"
+#include "snapshot/values.hpp"
 #include "staging/drain.hpp"
 
 namespace ckpt::engine {
@@ -34,12 +35,16 @@ class Run {
   static std::unique_ptr<Run> open(const ConfigMap& config);
   ~Run();
 
+  const char* directory() const noexcept { return inert_ ? nullptr : options_.directory.c_str(); }
+  std::uint64_t block() const noexcept;                           // 0: inert
   void add(const char* name, const ckpt_array* array);
   void add_packed(const char* name, ckpt_pack pack, ckpt_unpack unpack, void* user);
   void update(const char* name, const ckpt_array* array);
   void remove(const char* name);
   void set_value(const char* key, const char* json);
   std::string value(const char* key) const;                       // CKPT_ERR_NOT_FOUND
+  using Prepare = std::function<bool(snapshot::Reader*)>;         // false: failed; nullptr: a save
+  void on_prepare(Prepare prepare);
   ckpt_status find(const char* name, ckpt_array& out);            // CKPT_OK or CKPT_FRESH
   ckpt_status restore(std::uint64_t& step);                       // CKPT_OK or CKPT_FRESH
 
@@ -55,6 +60,8 @@ class Run {
   void wait(double seconds);                                      // any thread
   bool stop_due() const noexcept;                                 // any thread
   double time_left() const noexcept;                              // any thread
+  void stop(const char* reason);                                  // any thread
+  void leave();
   void progress(double done, double total, const char* unit);     // any thread
   void keep(std::uint64_t step, const char* name);
   void finish(std::uint64_t step);
@@ -86,12 +93,12 @@ class Run {
   void save_if_idle(std::uint64_t step);
   bool has_nothing_to_lose(std::uint64_t step) const;
   void stop_at(std::uint64_t step);
+  void record_stop(std::uint64_t step);
   void stage(std::uint64_t step);
+  void prepare(snapshot::Reader* reader);
   bool prepare_area(std::uint64_t needed_bytes);
   bool is_saved(std::uint64_t step) const;
   bool is_durable(std::uint64_t step) const;
-  std::string meta_json() const;
-  void take_meta(const std::string& json);
   int exit_code();
   void record_end(rundir::Outcome outcome, std::optional<std::uint64_t> step, const std::string& reason);
 
@@ -128,12 +135,14 @@ class Run {
   Clock& clock_;
   const bool inert_;
   State state_;
-  std::map<std::string, std::string> values_;     // key -> JSON text
+  snapshot::Values values_;
+  Prepare prepare_;
   std::unique_ptr<OnDisk> disk_;
   std::optional<std::uint64_t> saved_step_;       // staged last, or restored
   std::optional<std::uint64_t> restored_step_;
   std::optional<double> interval_start_;          // set while the time to the next point is taken
   std::optional<std::uint64_t> stopped_step_;
+  bool noted_first_point_ = false;
   bool finished_ = false;
   std::string finish_failure_;                    // why ckpt_finish failed, or empty
   bool said_area_does_not_fit_ = false;

@@ -38,12 +38,13 @@ void Run::stage(std::uint64_t step) {
     drain.wait_idle(no_limit);
   }
   const double start = clock_.monotonic_seconds();
+  prepare(nullptr);
   const bool staged = prepare_area(state_.measure());
   staging::Staged work;
   work.arrays = staged ? state_.copy_to(disk_->area.bytes()) : state_.direct_sources();
   work.header = {.step = step, .block = disk_->block(), .run = disk_->layout.name(),
                  .created = format_time(clock_.wall_seconds()), .writer = std::string("libckpt ") + CKPT_VERSION,
-                 .meta = meta_json()};
+                 .meta = snapshot::meta_of(values_)};
   std::uint64_t state_bytes = 0;
   for (const auto& source : work.arrays) state_bytes += source.info.size_bytes();
   double stall = clock_.monotonic_seconds() - start;
@@ -57,9 +58,11 @@ void Run::stage(std::uint64_t step) {
   }
   disk_->schedule.add_stage(stall);
   disk_->schedule.saved_at(clock_.monotonic_seconds());
-  disk_->ledger.append("staged", {{"step", step}, {"stall_seconds", stall}, {"wait_seconds", start - asked},
-                                  {"state_bytes", state_bytes}, {"direct", !staged},
-                                  {"seconds_between_points", disk_->schedule.costs().between_points}});
+  nlohmann::json event = {{"step", step}, {"stall_seconds", stall}, {"wait_seconds", start - asked},
+                          {"state_bytes", state_bytes}, {"direct", !staged},
+                          {"seconds_between_points", disk_->schedule.costs().between_points}};
+  if (const staging::Status told = status(); !told.unit.empty()) event["done"] = told.done;   // what this snapshot holds
+  disk_->ledger.append("staged", event);
   if (!staged)
     if (const auto error = drain.last_error()) throw *error;
 }

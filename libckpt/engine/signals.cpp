@@ -58,6 +58,8 @@ SignalRequests::~SignalRequests() {
   if (--users == 0) uninstall();
 }
 
+void SignalRequests::leave_to_child() noexcept { uninstall(); }
+
 int SignalRequests::pending() noexcept { return last_signal.load(std::memory_order_relaxed); }
 
 }  // namespace ckpt::engine

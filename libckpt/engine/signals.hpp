@@ -15,6 +15,9 @@ class SignalRequests {
   // The last such signal since the first object was made, or 0. Any thread.
   static int pending() noexcept;
 
+  // In a forked child: our handlers are gone, the signals do what they do by default. Async-signal-safe.
+  static void leave_to_child() noexcept;
+
  private:
   bool handle_;
 };

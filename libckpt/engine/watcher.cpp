@@ -111,6 +111,11 @@ void Run::request_stop(StopCause cause, const std::string& reason) {
   raise(attend_stop);
 }
 
+void Run::stop(const char* reason) {
+  require_usable();
+  if (!inert_) request_stop(StopCause::request, reason);
+}
+
 void Run::send_status_when_due(double now) {
   if (disk_->alone() || now < disk_->next_status) return;
   disk_->next_status = now + status_seconds;
@@ -150,10 +155,16 @@ void Run::progress(double done, double total, const char* unit) {
   require_usable();
   if (!std::isfinite(done) || std::isnan(total)) fail(CKPT_ERR_ARGUMENT, "progress of {} of {} is no number", done, total);
   if (inert_) return;
-  const std::lock_guard lock(mutex_);
-  status_.done = done;
-  status_.total = std::isfinite(total) ? total : 0;
-  status_.unit = *unit ? unit : "step";
+  staging::Status told;
+  {
+    const std::lock_guard lock(mutex_);
+    status_.done = done;
+    status_.total = std::isfinite(total) ? total : 0;
+    status_.unit = *unit ? unit : "step";
+    if (!disk_->progress_pace.is_worth_a_line(done, clock_.monotonic_seconds())) return;
+    told = status_;
+  }
+  disk_->ledger.append("progress", {{"done", told.done}, {"total", told.total}, {"unit", told.unit}});
 }
 
 }  // namespace ckpt::engine

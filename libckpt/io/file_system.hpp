@@ -62,7 +62,7 @@ struct VolumeInfo {
 class FileSystem {
  public:
   virtual ~FileSystem() = default;
-  // `permissions` of what is created, here and below: less the umask.
+  // `permissions` of what is created, here and below: less the umask, unless they name the group and no others (0640).
   [[nodiscard]] virtual int open(const std::string& path, OpenMode mode, std::uint32_t permissions,
                                  std::unique_ptr<File>& file) = 0;
   [[nodiscard]] virtual int make_directory(const std::string& path, std::uint32_t permissions) = 0;

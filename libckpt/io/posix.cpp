@@ -75,11 +75,15 @@ int read_names(DIR* directory, std::vector<std::string>& names) try {
   return ENOMEM;
 }
 
+// What is made for the group is meant for it: the umask, set for all files, must not undo that. mkdir drops setgid.
+bool is_for_group(std::uint32_t permissions) { return (permissions & 070) != 0 && (permissions & 07) == 0; }
+
 class PosixFileSystem final : public FileSystem {
  public:
   int open(const std::string& path, OpenMode mode, std::uint32_t permissions, std::unique_ptr<File>& file) override {
     int descriptor = -1;
     if (int error = open_descriptor(path.c_str(), open_flags(mode), permissions, descriptor)) return error;
+    if (mode != OpenMode::read && is_for_group(permissions)) ::fchmod(descriptor, permissions);
     auto* opened = new (std::nothrow) PosixFile(descriptor, mode);
     if (!opened) {
       ::close(descriptor);
@@ -90,7 +94,9 @@ class PosixFileSystem final : public FileSystem {
   }
 
   int make_directory(const std::string& path, std::uint32_t permissions) override {
-    return ::mkdir(path.c_str(), permissions) == 0 ? 0 : errno;
+    if (::mkdir(path.c_str(), permissions) != 0) return errno;
+    if (is_for_group(permissions)) ::chmod(path.c_str(), permissions);
+    return 0;
   }
 
   int rename_new(const std::string& from, const std::string& to) override {

@@ -124,6 +124,7 @@ std::vector<BlockSummary> Blocks::history() const {
 }
 
 bool Blocks::links_libckpt() const {
+  if (info_if_there(fs_, layout_.has_snapshots())) return true;
   const std::vector<BlockFile> files = list_block_files(fs_, layout_);
   return std::any_of(files.begin(), files.end(), [](const auto& file) { return file.kind == BlockFileKind::program; });
 }

@@ -22,6 +22,8 @@ struct Claim {
   std::string role;                   // "ckptrun" or "program"
   ProcessIdentity who;
   std::string job_id;                 // of the scheduler, or empty
+  std::string cluster;                // whose scheduler: a job id means nothing elsewhere
+  std::string array_id, array_task;   // of the job array this job is a task of, or empty
   std::uint64_t restart_count = 0;
   std::vector<std::string> command;
   double claimed = 0;                 // wall seconds
@@ -101,7 +103,7 @@ class Blocks {
   std::optional<BlockEnd> read_end(std::uint64_t block) const;
   std::vector<Attachment> read_attachments(std::uint64_t block) const;   // of an unreadable one: linked and who.pid
   std::vector<BlockSummary> history() const;                      // oldest first
-  bool links_libckpt() const;                                     // some block has a linked attachment
+  bool links_libckpt() const;                                     // a linked attachment, or snapshots from a fork
 
  private:
   Attachment read_attachment(const BlockFile& file) const;

@@ -11,18 +11,22 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "io/publish.hpp"
+#include "rundir/directory_check.hpp"
 #include "rundir/layout.hpp"
 #include "rundir/listing.hpp"
+#include "rundir/sharing.hpp"
 
 namespace ckpt::rundir {
 namespace {
 
 constexpr std::uint32_t setgid_bit = 02000;
 
+enum class Audience { as_the_parent_says, group };
+constexpr Permissions for_the_group{.directory = setgid_bit | 0750, .file = 0640};
+
 // A group directory is meant to be shared with its group.
 Permissions permissions_within(const io::FileInfo& directory) {
-  if (directory.mode & setgid_bit) return {.directory = setgid_bit | 0750, .file = 0640};
-  return {};
+  return directory.mode & setgid_bit ? for_the_group : Permissions{};
 }
 
 std::string user_text(std::uint32_t uid) {
@@ -94,13 +98,23 @@ void sync_parent(io::FileSystem& fs, const std::string& path) {
   }
 }
 
-void create_run_directory(io::FileSystem& fs, const Layout& layout, const std::vector<std::string>& parents) {
+// As mkdir -p makes them: the umask decides. But a group must be able to pass through to what is made for it.
+constexpr std::uint32_t parent_permissions(Audience audience) { return audience == Audience::group ? 0750 : 0777; }
+
+Permissions permissions_below(io::FileSystem& fs, const std::string& parent, const Layout& layout) {
+  const auto directory = look(fs, parent, layout);
+  return directory ? permissions_within(*directory) : Permissions{};
+}
+
+void create_run_directory(io::FileSystem& fs, const Layout& layout, const std::vector<std::string>& parents,
+                          Audience audience) {
   for (const std::string& parent : parents) {
-    make_directory(fs, parent, 0777, layout);   // as mkdir -p does: the umask decides
+    make_directory(fs, parent, parent_permissions(audience), layout);
     sync_parent(fs, parent);
   }
-  const auto parent = look(fs, io::parent_directory(layout.directory()), layout);
-  const Permissions permissions = parent ? permissions_within(*parent) : Permissions{};
+  const Permissions permissions = audience == Audience::group
+                                      ? for_the_group
+                                      : permissions_below(fs, io::parent_directory(layout.directory()), layout);
   if (make_directory(fs, layout.directory(), permissions.directory, layout)) warn_about_home(layout);
 }
 
@@ -161,21 +175,49 @@ void require_run_or_empty(io::FileSystem& fs, const Layout& layout) {
   }
 }
 
-}  // namespace
+struct Place {
+  std::optional<io::FileInfo> run;       // what is there of it
+  std::string standing;                  // the deepest directory that is there
+  std::vector<std::string> missing;      // parents, outermost first
+};
 
-Permissions prepare_run_directory(io::FileSystem& fs, const Layout& layout, const DirectoryRules& rules) {
-  std::string standing = layout.directory();
-  const auto existing = look(fs, layout.directory(), layout);
-  std::vector<std::string> missing;
-  if (!existing) missing = missing_parents(fs, layout, standing);
-  check_volume(fs, standing, layout, rules);
-  if (existing) require_run_or_empty(fs, layout);
-  else create_run_directory(fs, layout, missing);
+// Refuses what cannot be a run directory; makes nothing.
+Place find_place(io::FileSystem& fs, const Layout& layout, const DirectoryRules& rules) {
+  Place place{look(fs, layout.directory(), layout), layout.directory(), {}};
+  if (!place.run) place.missing = missing_parents(fs, layout, place.standing);
+  check_volume(fs, place.standing, layout, rules);
+  if (place.run) require_run_or_empty(fs, layout);
+  return place;
+}
+
+Permissions prepare(io::FileSystem& fs, const Layout& layout, const DirectoryRules& rules, Audience audience) {
+  const Place place = find_place(fs, layout, rules);
+  if (!place.run) create_run_directory(fs, layout, place.missing, audience);
   const io::FileInfo directory = require_directory(fs, layout);
   check_writable(fs, layout, directory, rules);
   const Permissions permissions = permissions_within(directory);
   create_parts(fs, layout, permissions);
   return permissions;
+}
+
+}  // namespace
+
+Permissions prepare_run_directory(io::FileSystem& fs, const Layout& layout, const DirectoryRules& rules) {
+  return prepare(fs, layout, rules, Audience::as_the_parent_says);
+}
+
+Permissions prepare_shared_run_directory(io::FileSystem& fs, const Layout& layout, const DirectoryRules& rules) {
+  const Permissions permissions = prepare(fs, layout, rules, Audience::group);
+  if (permissions.directory != for_the_group.directory)
+    log_warning("--share: '{0}' was made for you alone, and stays so; to share it type: chmod -R g+rX '{0}' && "
+                "chmod g+s '{0}' '{0}'/*/", layout.directory());
+  return permissions;
+}
+
+std::string check_run_directory(io::FileSystem& fs, const Layout& layout, const DirectoryRules& rules) {
+  const Place place = find_place(fs, layout, rules);
+  if (place.run && place.run->owner != ::geteuid() && !rules.allow_other_owner) fail_other_owner(*place.run, layout);
+  return place.standing;
 }
 
 void require_run_directory(io::FileSystem& fs, const Layout& layout) {

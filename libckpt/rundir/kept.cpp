@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Snapshots kept under a name, outside retention: second links in kept/.
+// Second links to snapshots: kept under a name, outside retention; or taken over by another block or run.
 #include <algorithm>
 #include <cerrno>
 #include <memory>
@@ -81,6 +81,18 @@ void Catalog::keep(SnapshotId id, const std::string& name) {
     fail(CKPT_ERR_NOT_FOUND, "there is no snapshot '{}' to keep as '{}'", source, name);
   if (error != 0) fail_io(error, "cannot keep '{}' as '{}'", source, target);
   io::sync_directory(fs_, layout_.kept());
+}
+
+void Catalog::adopt(const std::string& file, SnapshotId id) {
+  const std::string target = layout_.snapshot(id);
+  const std::string temporary = io::temporary_name(target);
+  mark_has_snapshots();   // first: a run that was to go on from a snapshot must never begin from zero
+  if (const int error = link_or_copy(fs_, file, temporary, permissions_.file)) {
+    static_cast<void>(fs_.remove(temporary));
+    if (is_gone(error) && !info_if_there(fs_, file)) fail(CKPT_ERR_NOT_FOUND, "snapshot '{}' is not there any more", file);
+    fail_io(error, "cannot make '{}' from '{}'", target, file);
+  }
+  io::publish_new(fs_, temporary, target);
 }
 
 }  // namespace ckpt::rundir

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rundir/layout.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstdlib>
 #include <limits>
-#include <memory>
 
 #include "base/error.hpp"
+#include "base/working_directory.hpp"
 
 namespace ckpt::rundir {
 namespace {
@@ -54,15 +50,9 @@ bool matches(std::string_view rest, const BlockFileForm& form, std::int64_t& pid
   return rest == form.tail;
 }
 
-std::string current_directory() {
-  const std::unique_ptr<char, decltype(&std::free)> path(::getcwd(nullptr, 0), &std::free);
-  if (!path) fail_io(errno, "cannot tell the current directory; give the run directory as an absolute path");
-  return path.get();
-}
-
 // Absolute, without empty and "." parts. ".." stays: what it means depends on symbolic links.
 std::string absolute(const std::string& path) {
-  const std::string whole = path.starts_with('/') ? path : current_directory() + '/' + path;
+  const std::string whole = absolute_path(path);
   std::string result;
   for (std::size_t at = 0; at < whole.size();) {
     const std::size_t end = std::min(whole.find('/', at), whole.size());
@@ -127,6 +117,7 @@ std::string Layout::logs() const { return directory_ + "/logs"; }
 std::string Layout::snapshot(SnapshotId id) const { return snapshots() + '/' + snapshot_file_name(id); }
 std::string Layout::kept_snapshot(std::string_view name) const { return fmt::format("{}/{}.h5", kept(), name); }
 
+std::string Layout::block_log(std::uint64_t block) const { return fmt::format("{}/block-{:04}.log", logs(), block); }
 std::string Layout::block_record(std::uint64_t block) const {
   return blocks() + '/' + block_file_name({block, BlockFileKind::record});
 }

@@ -49,6 +49,7 @@ class Layout {
   std::string control() const;
   std::string metrics() const;                                        // metrics.jsonl
   std::string logs() const;
+  std::string block_log(std::uint64_t block) const;                   // logs/block-0007.log
   std::string snapshot(SnapshotId id) const;
   std::string kept_snapshot(std::string_view name) const;             // kept/best.h5
   std::string block_record(std::uint64_t block) const;                // blocks/0007.json

@@ -115,6 +115,9 @@ std::string to_text(const Claim& claim) {
                  {"role", claim.role},
                  {"who", to_json(claim.who)},
                  {"job_id", claim.job_id},
+                 {"cluster", claim.cluster},
+                 {"array_id", claim.array_id},
+                 {"array_task", claim.array_task},
                  {"restart_count", claim.restart_count},
                  {"command", words_to_json(claim.command)},
                  {"claimed", finite_or_zero(claim.claimed)},
@@ -128,6 +131,9 @@ std::optional<Claim> parse_claim(const std::string& text) noexcept {
     claim.role = value.at("role");
     claim.who = identity_from_json(value.at("who"));
     claim.job_id = value.at("job_id");
+    claim.cluster = value.at("cluster");
+    claim.array_id = value.at("array_id");
+    claim.array_task = value.at("array_task");
     claim.restart_count = value.at("restart_count");
     claim.command = words_from_json(value.at("command"));
     claim.claimed = value.at("claimed");

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "snapshot/file_driver.hpp"
 
-#if H5_VERSION_GE(1, 13, 0)
-#include <H5FDdevelop.h>   // H5FD_class_t and H5FD_t moved here
-#endif
-
 #include <algorithm>
 #include <cstring>
 #include <iterator>
 #include <new>
+
+#include "snapshot/hdf5_versions.hpp"
 
 namespace ckpt::snapshot {
 namespace {
@@ -93,11 +91,7 @@ herr_t truncate_file(H5FD_t* file, hid_t, hbool_t) {
 }
 
 H5FD_class_t driver_class() {
-  H5FD_class_t driver{};
-#if H5_VERSION_GE(1, 13, 0)
-  driver.version = H5FD_CLASS_VERSION;
-  driver.value = static_cast<H5FD_class_value_t>(500);   // 256 to 511 are free for drivers that nobody looks up
-#endif
+  H5FD_class_t driver = empty_driver_class();
   driver.name = "ckpt";
   driver.maxaddr = (static_cast<haddr_t>(1) << 62) - 1;
   driver.fc_degree = H5F_CLOSE_STRONG;
@@ -135,9 +129,7 @@ DriverAccess::DriverAccess(Connection& connection) {
   list_ = Hid(H5Pcreate(H5P_FILE_ACCESS), "make a file access list");
   const DriverInfo info{&connection};
   must(H5Pset_driver(list_, driver_, &info), "set the file driver");
-#if H5_VERSION_GE(1, 12, 0)
-  must(H5Pset_vol(list_, H5VL_NATIVE, nullptr), "use the native file format");   // whatever HDF5_VOL_CONNECTOR says
-#endif
+  must(use_native_format(list_), "use the native file format");
   must(H5Pset_fclose_degree(list_, H5F_CLOSE_STRONG), "set how files close");
   // One version of every structure, all of them checksummed, whichever HDF5 writes.
   must(H5Pset_libver_bounds(list_, H5F_LIBVER_V110, H5F_LIBVER_V110), "pin the file format");

@@ -3,6 +3,8 @@
 
 #include <cstdlib>
 
+#include "snapshot/hdf5_versions.hpp"
+
 namespace ckpt::snapshot {
 namespace {
 
@@ -28,13 +30,11 @@ herr_t visit_error(unsigned position, const H5E_error2_t* error, void* data) {
   return 0;
 }
 
-// Older versions lose some memory with each damaged object header they meet, and at exit that makes them say "infinite
-// loop closing library" to whoever prints HDF5's errors. The program that ends has no use for that.
+// Of complaints at exit: the program that ends has no use for them.
 void keep_quiet_at_exit() {
-#if !H5_VERSION_GE(1, 14, 0)
-  [[maybe_unused]] static const int registered =
-      std::atexit([] { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); });   // runs before HDF5's own handler
-#endif
+  if constexpr (complains_at_exit_after_damage)
+    [[maybe_unused]] static const int registered =
+        std::atexit([] { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); });   // runs before HDF5's own handler
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "snapshot/attributes.hpp"
 #include "snapshot/dataset_layout.hpp"
 #include "snapshot/format.hpp"
+#include "snapshot/hdf5_versions.hpp"
 
 namespace ckpt::snapshot {
 namespace {
@@ -32,15 +33,6 @@ void check_format(hid_t file) {
     fail(CKPT_ERR_FORMAT, "written by a newer libckpt in format {}; this one reads up to {}: update it", found,
          format::version);
   if (found == 0) fail(CKPT_ERR_DAMAGED, "attribute '{}' is 0", format::format_attribute);
-}
-
-// By its address: looking the name up again takes as long as the rest of opening it.
-Hid open_target(hid_t group, const H5L_info_t& link) {
-#if H5_VERSION_GE(1, 12, 0)
-  return Hid(H5Oopen_by_token(group, link.u.token), "open an array");
-#else
-  return Hid(H5Oopen_by_addr(group, link.u.address), "open an array");
-#endif
 }
 
 // Walks the groups below /state.
@@ -80,7 +72,7 @@ class Listing {
     if (link.type != H5L_TYPE_HARD) fail(CKPT_ERR_DAMAGED, "'{}' is a link to somewhere else", name);
     // Groups that contain each other would never end.
     if (!format::valid_name(name) || objects_left_-- == 0) fail(CKPT_ERR_DAMAGED, "'{}' is no name for an array", name);
-    const Hid object = open_target(group, link);
+    const Hid object(open_target(group, link), "open an array");
     switch (H5Iget_type(object)) {
       case H5I_DATASET: add_array(object, name); break;
       case H5I_GROUP:

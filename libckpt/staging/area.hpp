@@ -14,6 +14,9 @@ namespace ckpt::staging {
 // Bytes a process may still use: the tightest of MemAvailable and every memory cgroup (v1 and v2) above it.
 // `root` is "/" except in tests, which pass a directory with recorded proc/ and sys/ files.
 std::uint64_t memory_still_allowed(const char* root = "/");
+// How many processes the kernel has killed so far in the memory cgroups with a limit around this process: one more than
+// before, and a program that died of SIGKILL was killed for memory.
+std::uint64_t processes_killed_for_memory(const char* root = "/");
 
 class Area {
  public:

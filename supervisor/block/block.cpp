@@ -7,15 +7,19 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <utility>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/quantity.hpp"
 #include "block/child.hpp"
+#include "block/crash_cause.hpp"
 #include "block/launch.hpp"
 #include "block/patience.hpp"
 #include "block/process_tree.hpp"
 #include "block/program_talk.hpp"
+#include "block/result_record.hpp"
+#include "block/terminal_modes.hpp"
 #include "rundir/run_record.hpp"
 
 namespace ckpt::supervisor {
@@ -29,52 +33,79 @@ constexpr double superseded_grace_seconds = 30;
 constexpr double tree_grace_seconds = 5;            // between TERM and KILL for what the program left behind
 constexpr double kill_grace_seconds = 1;            // the same when there is no time any more
 
-template <class Value>
-json or_null(const std::optional<Value>& value) {
-  return value ? json(*value) : json();
+constexpr double longest_wait_for_end_seconds = 10; // after a warning, for the scheduler's answer
+constexpr double longest_wait_for_why_seconds = 2;  // after any other signal, to be able to say what it is about
+constexpr double ask_before_stop_seconds = 15;      // a limit that was raised meanwhile may make the stop needless
+constexpr double moved_seconds = 2;                 // schedulers tell whole seconds
+
+std::optional<Progress> progress_in(const std::optional<staging::Status>& status) {
+  if (!status || status->unit.empty()) return std::nullopt;
+  return Progress{status->done, status->total, status->unit};
 }
 
 class RunningBlock {
  public:
   RunningBlock(const RunAccess& run, rundir::Ledger& ledger, const BlockPlan& plan)
-      : run_(run), ledger_(ledger), plan_(plan), started_(now()), end_(started_ + plan.block_seconds),
-        deadline_(end_ - engine::safety_margin(plan.block_seconds)), talk_([this] { return welcome(); }),
-        child_(plan.program_path, plan.command, child_environment(environment()), run.signals) {}
+      : run_(run), ledger_(ledger), plan_(plan), started_(now()), own_end_(started_ + plan.block_seconds),
+        end_(std::min(own_end_, plan.job_end)), whole_seconds_(end_ - started_),
+        deadline_(deadline_of(end_)), talk_([this] { return welcome(); }),
+        output_(plan.output, {run.fs, run.layout.block_log(plan.block), run.permissions.file}),
+        child_(plan.program_path, plan.command, child_environment(environment()), run.signals,
+               [this] { output_.connect_child(); }) {}
   ~RunningBlock();
 
   BlockResult run();
 
  private:
   double now() const { return run_.clock.monotonic_seconds(); }
+  double deadline_of(double end) const { return end - engine::safety_margin(end - started_); }
   std::vector<std::string> environment() const;
   staging::Welcome welcome() const;
 
   int start();
   void wait();
   void look();
+  bool reap();
   void tick();
   bool superseded() const;
   void take_requests();
   void note_news();
+  void follow_end();
+  void move_end(double end);
   void act();
+  bool clock_decides();
+  bool may_learn_why() const;
+  std::string why_ended() const;
+  std::string with_why(const std::string& reason) const;
   bool program_knows() const;
   void request_stop(StopCause cause, const std::string& reason);
   void send_term();
   void kill_tree(double grace_seconds);
+  void finish_output();
   BlockResult finish(int exec_error);
   std::optional<rundir::SnapshotId> resumed_from(const std::vector<rundir::CatalogEntry>& entries) const;
+  void blame(BlockResult& result) const;
   Seen seen() const;
   void record(const BlockResult& result);
 
   const RunAccess& run_;
   rundir::Ledger& ledger_;
   const BlockPlan& plan_;
-  double started_, end_, deadline_;                 // monotonic seconds
+  const double started_;                            // monotonic seconds, all of them
+  double own_end_, end_;                            // without the job around it; with it
+  const double whole_seconds_;
+  double deadline_;
+  Witness witness_;
   ProgramTalk talk_;
+  TerminalModes terminal_modes_;                    // given back when everything of this block is gone
+  ProgramOutput output_;
   Child child_;
   StopCause asked_ = StopCause::nobody;
-  bool term_sent_ = false, killed_ = false, tree_ended_ = false;
-  bool reached_point_ = false;
+  bool term_sent_ = false, killed_ = false, killed_at_once_ = false, tree_ended_ = false;
+  std::optional<double> signalled_at_;
+  bool end_moved_nearer_ = false, warning_said_ = false, asked_before_stop_ = false;
+  std::optional<double> first_point_;
+  std::optional<Progress> began_;
   double next_tick_ = started_ + tick_seconds, next_newest_check_ = started_ + newest_check_seconds;
   std::uint64_t served_noted_ = 0;
 };
@@ -90,7 +121,7 @@ std::vector<std::string> RunningBlock::environment() const {
 
 staging::Welcome RunningBlock::welcome() const {
   staging::Welcome welcome;
-  welcome.block_seconds = plan_.block_seconds;
+  welcome.block_seconds = whole_seconds_;
   welcome.seconds_to_end = end_ - now();
   welcome.seconds_to_deadline = deadline_ - now();
   welcome.config = plan_.program_config;
@@ -112,7 +143,7 @@ int RunningBlock::start() {
   const int exec_error = child_.release();
   const json from = plan_.resume ? json{{"step", plan_.resume->step}, {"block", plan_.resume->block}} : json();
   ledger_.append("started", {{"block", plan_.block}, {"command", plan_.command}, {"resume", from},
-                             {"block_seconds", std::isfinite(plan_.block_seconds) ? json(plan_.block_seconds) : json()},
+                             {"block_seconds", std::isfinite(whole_seconds_) ? json(whole_seconds_) : json()},
                              {"pid", child_.pid()}});
   run_.status.set("state", "running");
   run_.status.set("reason", nullptr);
@@ -127,17 +158,54 @@ int RunningBlock::start() {
 void RunningBlock::wait() {
   std::vector<pollfd> polled = {{run_.signals.fd(), POLLIN, 0}};
   talk_.add_to(polled);
+  output_.add_to(polled);
   double until = std::min(next_tick_, end_);
+  if (plan_.job_end_source) {
+    plan_.job_end_source->add_to(polled);
+    until = std::min(until, plan_.job_end_source->next_look());
+  }
   if (asked_ == StopCause::nobody) until = std::min(until, deadline_);
+  if (may_learn_why()) until = std::min(until, *signalled_at_ + longest_wait_for_why_seconds);
   const double milliseconds = std::ceil(std::max(0.0, until - now()) * 1000);
   ::poll(polled.data(), polled.size(), static_cast<int>(milliseconds));
 }
 
 void RunningBlock::look() {
   run_.signals.take(now());
-  child_.reap();
+  if (run_.signals.take_window_change()) output_.follow_window();
+  output_.pass_on();
+  reap();
   if (talk_.handle()) note_news();
+  if (plan_.job_end_source) follow_end();
   if (now() >= next_tick_) tick();
+}
+
+// Its questions are children of this process as well.
+bool RunningBlock::reap() {
+  return child_.reap([this](pid_t pid, int status) {
+    if (plan_.job_end_source) plan_.job_end_source->note_exit(pid, status);
+  });
+}
+
+void RunningBlock::follow_end() {
+  if (run_.signals.stop_reason() && !signalled_at_) {
+    signalled_at_ = now();
+    plan_.job_end_source->ask_soon();
+  }
+  if (const auto end = plan_.job_end_source->look()) move_end(std::min(own_end_, *end));
+}
+
+void RunningBlock::move_end(double end) {
+  if (std::abs(end - end_) < moved_seconds) return;
+  end_moved_nearer_ = end_moved_nearer_ || end < end_;
+  log_info("block {}: its end has moved {}: {} left", plan_.block, with_why(end < end_ ? "nearer" : "away"),
+           format_duration(std::max(0.0, end - now())));
+  asked_before_stop_ = asked_before_stop_ && end < end_;
+  end_ = end;
+  deadline_ = deadline_of(end_);
+  ledger_.append("end_moved", {{"seconds_to_end", end_ - now()}});
+  run_.status.set_end(end_);
+  talk_.tell_time({end_ - now(), deadline_ - now()});
 }
 
 void RunningBlock::tick() {
@@ -148,11 +216,11 @@ void RunningBlock::tick() {
   next_newest_check_ = now() + newest_check_seconds;
   if (!superseded()) return;
   request_stop(StopCause::superseded, "a newer block of this run has started");
-  end_ = std::min(end_, now() + superseded_grace_seconds);
+  own_end_ = end_ = std::min(end_, now() + superseded_grace_seconds);
 }
 
 bool RunningBlock::superseded() const try {
-  return !run_.blocks.is_newest(plan_.block);
+  return run_.blocks.newest() > plan_.block;   // none at all: the run's directory is gone
 } catch (const Error& error) {   // a storage that hiccups is no reason to end a program
   log_warning("block {}: whether it is the newest cannot be seen now: {}", plan_.block, error.what());
   return false;
@@ -172,18 +240,53 @@ void RunningBlock::note_news() {
   const ProgramNews& news = talk_.news();
   if (news.served_count != served_noted_) ledger_.append("attached", {{"pid", news.served_pid}});
   served_noted_ = news.served_count;
-  reached_point_ = reached_point_ || news.durable || (news.status && news.status->step.value_or(0) > 0);
+  if (!first_point_ && (news.durable || (news.status && news.status->step.value_or(0) > 0))) first_point_ = now();
+  if (!began_) began_ = progress_in(news.status);
+  if (plan_.job_end_source && news.status && news.status->stop_in_seconds.value_or(engine::no_limit) < ask_before_stop_seconds &&
+      !std::exchange(asked_before_stop_, true))
+    plan_.job_end_source->ask_soon();
   run_.status.set_news(news);
 }
 
 void RunningBlock::act() {
   if (child_.ended()) return;
-  if (const auto& reason = run_.signals.stop_reason()) request_stop(StopCause::user, *reason);
-  if (now() >= deadline_) request_stop(StopCause::deadline, "the block's time is up");
+  if (const auto& reason = run_.signals.stop_reason(); reason && !clock_decides() && !may_learn_why())
+    request_stop(plan_.is_job ? StopCause::job : StopCause::user, with_why(*reason));
+  if (now() >= deadline_) request_stop(StopCause::deadline, with_why("the block's time is up"));
   if (asked_ != StopCause::nobody && !program_knows()) send_term();
   if (now() < end_ && !run_.signals.stop_now()) return;
   killed_ = true;
+  killed_at_once_ = run_.signals.stop_now();
   kill_tree(kill_grace_seconds);
+}
+
+// A warning inside a job is a reason to ask when the job ends: a preemption has brought that nearer, and otherwise the
+// program knows better than the one who chose the signal's time how long its last step and save take. Where the
+// scheduler does not answer, or the program cannot be told, it is a stop.
+bool RunningBlock::clock_decides() {
+  if (!plan_.is_job || !run_.signals.only_warned() || !talk_.serving() || !std::isfinite(end_)) return false;
+  if (!signalled_at_) return true;
+  if (plan_.job_end_source->known_as_of() < *signalled_at_) return now() < *signalled_at_ + longest_wait_for_end_seconds;
+  if (!std::exchange(warning_said_, true))
+    log_info("block {}: {}: the job ends in {}; the program stops in time for that", plan_.block,
+             *run_.signals.stop_reason(), format_duration(std::max(0.0, end_ - now())));
+  return true;
+}
+
+// The answer is usually there within milliseconds, and the program goes on meanwhile.
+bool RunningBlock::may_learn_why() const {
+  return plan_.is_job && signalled_at_ && !run_.signals.stop_now() && !plan_.job_end_source->why_ended() &&
+         now() < *signalled_at_ + longest_wait_for_why_seconds;
+}
+
+std::string RunningBlock::why_ended() const {
+  return plan_.job_end_source ? plan_.job_end_source->why_ended().value_or("") : "";
+}
+
+// "SIGTERM to ckptrun (preempted)"
+std::string RunningBlock::with_why(const std::string& reason) const {
+  const std::string why = why_ended();
+  return why.empty() || reason.find(why) != std::string::npos ? reason : fmt::format("{} ({})", reason, why);
 }
 
 // A program that is served, was told, or has said how it ended leaves by itself. One of a run that links libckpt is told
@@ -197,7 +300,8 @@ void RunningBlock::request_stop(StopCause cause, const std::string& reason) {
   if (cause <= asked_) return;
   asked_ = cause;
   ledger_.append("stop_requested", {{"reason", reason}});
-  log_info("block {}: asked to stop: {}", plan_.block, reason);
+  log_info("block {}: asked to stop: {}{}", plan_.block, reason,
+           run_.signals.interrupted() ? "; ^C once more ends it at once" : "");
   talk_.request_stop(reason);
 }
 
@@ -208,14 +312,26 @@ void RunningBlock::send_term() {
 }
 
 void RunningBlock::kill_tree(double grace_seconds) {
-  if (!end_descendants(run_.clock, grace_seconds, [this] { return child_.reap(); }))
+  const auto look_after_them = [this] {   // one that waits for its reader would not come to its end
+    output_.pass_on();
+    return reap();
+  };
+  if (!end_descendants(run_.clock, grace_seconds, look_after_them))
     log_warning("block {}: some of its processes do not die; they wait for something in the kernel", plan_.block);
   tree_ended_ = true;
+}
+
+void RunningBlock::finish_output() {
+  output_.finish(run_.clock, [this] {
+    run_.signals.take(now());
+    return run_.signals.stop_now() || now() >= end_;
+  });
 }
 
 BlockResult RunningBlock::finish(int exec_error) {
   const double left = std::max(end_ - now(), kill_grace_seconds);
   if (!tree_ended_) kill_tree(std::min(tree_grace_seconds, left));
+  finish_output();
   if (talk_.handle()) note_news();
   const Seen what = patiently(run_.clock, [this] { return seen(); });
   const Verdict verdict = judge(what);
@@ -226,20 +342,32 @@ BlockResult RunningBlock::finish(int exec_error) {
   if (!entries.empty()) result.newest = entries.front().id;
   result.resumed_from = resumed_from(entries);
   result.outcome = verdict.outcome;
-  result.reason = exec_error == 0 ? verdict.reason
+  result.reason = exec_error == 0 ? with_why(verdict.reason)
                                   : fmt::format("'{}' cannot be run: {}", plan_.command.front(), errno_text(exec_error));
   result.exit_code = what.exit_code;
   result.signal = what.signal;
-  result.asked = asked_;
-  result.reached_point = reached_point_;
+  result.asked = superseded() ? StopCause::superseded : asked_;   // the program may see it, and leave, before us
+  result.reached_point = first_point_.has_value();
   result.started = exec_error == 0;
   result.seconds = now() - started_;
+  result.whole_seconds = whole_seconds_;
+  result.end_moved_nearer = end_moved_nearer_;
+  result.start_up_seconds = first_point_ ? *first_point_ - started_ : 0;
+  if (result.outcome == rundir::Outcome::crashed && result.started && !killed_) blame(result);
+  result.began = began_;
+  result.reached = progress_in(talk_.news().status);
   const ProgramNews& news = talk_.news();
   if (news.status) result.costs.between_points = news.status->seconds_between_points;
   if (news.durable) result.costs.stage = news.durable->stall_seconds / static_cast<double>(news.durable_count);
   if (news.durable) result.costs.drain = news.durable->drain_seconds;
   record(result);
   return result;
+}
+
+void RunningBlock::blame(BlockResult& result) const {
+  const CrashCause cause = witness_.cause(result.signal, run_.layout.block_log(plan_.block));
+  result.crash = cause.kind;
+  result.reason = explain(result.reason, cause, plan_.node);
 }
 
 // What the catalog had expected, unless the program found it damaged and fell back to the next older one.
@@ -264,17 +392,14 @@ Seen RunningBlock::seen() const {
   seen.signal = child_.signal();
   seen.asked = asked_;
   seen.killed = killed_;
+  seen.killed_at_once = killed_at_once_;
   return seen;
 }
 
 void RunningBlock::record(const BlockResult& result) try {
-  const std::optional<std::uint64_t> step = result.newest ? std::optional(result.newest->step) : std::nullopt;
-  if (result.signal) ledger_.append("exited", {{"signal", *result.signal}});
-  else ledger_.append("exited", {{"code", or_null(result.exit_code)}});
-  ledger_.append("ended", {{"outcome", rundir::name(result.outcome)}, {"reason", result.reason}, {"step", or_null(step)},
-                           {"seconds", result.seconds}, {"between_points_seconds", result.costs.between_points},
-                           {"stage_seconds", result.costs.stage}, {"drain_seconds", result.costs.drain}});
+  ledger_.append("ended", to_json(result));
   run_.status.clear_block();
+  const std::optional<std::uint64_t> step = result.newest ? std::optional(result.newest->step) : std::nullopt;
   run_.blocks.write_end(plan_.block, {result.outcome, result.reason, "ckptrun", ::getpid(), step, result.exit_code,
                                       result.signal, run_.clock.wall_seconds()});
 } catch (const Error& error) {   // a full disk must not turn a finished run into a failed one

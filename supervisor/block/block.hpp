@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "block/end_source.hpp"
 #include "block/outcome.hpp"
+#include "block/output.hpp"
 #include "block/signal_inbox.hpp"
 #include "block/status_board.hpp"
 #include "rundir/blocks.hpp"
@@ -37,10 +39,16 @@ struct BlockPlan {
   std::vector<std::string> command;
   std::string program_path;
   std::optional<rundir::SnapshotId> resume;         // what the catalog expects
-  double block_seconds = engine::no_limit;
+  double block_seconds = engine::no_limit;          // the user's word, from the start of this block
+  double job_end = engine::no_limit;                // monotonic seconds, as job_end_source told at first
+  EndSource* job_end_source = nullptr;              // null: no job around this
+  bool is_job = false;                              // a signal ends this block, and not the chain
+  std::string node;                                 // for people
+  std::uint64_t about_blocks = 0;                   // of the whole chain, as far as can be said; 0: unknown
   bool linked_before = false;                       // an earlier block of this run linked libckpt
   std::string staging_size;                         // as the user wrote it; empty: not given
   std::vector<std::pair<std::string, std::string>> program_config;   // keys of ckpt_config_set
+  OutputWay output = OutputWay::inherited;
   std::function<void()> once_started;               // what need not delay the program's start
 };
 

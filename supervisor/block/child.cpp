@@ -82,7 +82,8 @@ std::vector<std::string> child_environment(const std::vector<std::string>& ours)
 }
 
 Child::Child(const std::string& path, const std::vector<std::string>& command,
-             const std::vector<std::string>& environment, const SignalInbox& signals) {
+             const std::vector<std::string>& environment, const SignalInbox& signals,
+             const std::function<void()>& in_child) {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) fail_io(errno, "cannot start a process");
   const std::vector<char*> arguments = pointers(command), variables = pointers(environment);
@@ -90,6 +91,7 @@ Child::Child(const std::string& path, const std::vector<std::string>& command,
   if (pid_ == 0) {
     ::close(ends[0]);
     signals.prepare_child();
+    if (in_child) in_child();
     hold_and_exec(ends[1], path, const_cast<char**>(arguments.data()), const_cast<char**>(variables.data()));
   }
   const int error = errno;
@@ -113,11 +115,13 @@ int Child::release() {
   return answer == sizeof error ? error : 0;
 }
 
-bool Child::reap() noexcept {
+bool Child::reap(const std::function<void(pid_t, int)>& another) {
   int status = 0;
   pid_t ended = 0;
-  while ((ended = ::waitpid(-1, &status, WNOHANG)) > 0)
+  while ((ended = ::waitpid(-1, &status, WNOHANG)) > 0) {
     if (ended == pid_) wait_status_ = status;
+    else if (another) another(ended, status);
+  }
   return ended == 0;
 }
 

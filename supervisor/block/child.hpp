@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,16 +27,18 @@ std::vector<std::string> child_environment(const std::vector<std::string>& ours)
 class Child {
  public:
   // Forks. Throws CKPT_ERR_MEMORY (processes, memory). The child ends by itself when this process dies before release().
+  // `in_child` runs between fork and exec: no allocation, no lock.
   Child(const std::string& path, const std::vector<std::string>& command, const std::vector<std::string>& environment,
-        const SignalInbox& signals);
+        const SignalInbox& signals, const std::function<void()>& in_child = {});
   ~Child();
   Child(const Child&) = delete;
 
   pid_t pid() const noexcept { return pid_; }
   int release();     // lets it exec; 0, or the errno of exec (then it has ended)
 
-  // Reaps every child of this process that has ended, orphans taken over by the subreaper included. False: none is left.
-  bool reap() noexcept;
+  // Reaps every child of this process that has ended, orphans taken over by the subreaper included; `another` gets those
+  // that are not the program. False: none is left.
+  bool reap(const std::function<void(pid_t, int wait_status)>& another = {});
   bool ended() const noexcept { return wait_status_.has_value(); }
   std::optional<int> exit_code() const noexcept;
   std::optional<int> signal() const noexcept;

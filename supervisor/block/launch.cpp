@@ -12,7 +12,8 @@ std::vector<std::string> environment_of_block(const BlockPlan& plan, const rundi
                                               const std::string& station, double deadline_wall_seconds) {
   std::vector<std::string> variables = {"CKPT_RUN=" + plan.run_name, "CKPT_RUN_DIR=" + layout.directory(),
                                         fmt::format("CKPT_BLOCK={}", plan.block), "CKPT_STATION=" + station,
-                                        "CKPT_BLOCKS"};
+                                        plan.about_blocks > 0 ? fmt::format("CKPT_BLOCKS={}", plan.about_blocks)
+                                                              : "CKPT_BLOCKS"};
   variables.push_back(std::isfinite(deadline_wall_seconds) ? fmt::format("CKPT_DEADLINE={:.0f}", deadline_wall_seconds)
                                                            : "CKPT_DEADLINE");
   variables.push_back(plan.resume ? fmt::format("CKPT_STEP={}", plan.resume->step) : "CKPT_STEP");

@@ -10,13 +10,24 @@ namespace {
 
 using rundir::Outcome;
 
+struct CauseName {
+  StopCause cause;
+  const char* name;
+};
+constexpr CauseName cause_names[] = {{StopCause::nobody, "nobody"},
+                                     {StopCause::deadline, "deadline"},
+                                     {StopCause::job, "job"},
+                                     {StopCause::user, "user"},
+                                     {StopCause::superseded, "superseded"}};
+
 std::string at_step(const std::optional<std::uint64_t>& step) {
   return step ? fmt::format(" at step {}", *step) : std::string();
 }
 
 std::string why_killed(const Seen& seen) {
+  if (seen.killed_at_once) return "killed: asked to stop at once";
   switch (seen.asked) {
-    case StopCause::user: return "killed: asked to stop at once";
+    case StopCause::user: return "killed: asked to stop, it had not when the block's time was up";
     case StopCause::superseded: return "killed: a newer block of this run has started";
     default: return "killed: it had not stopped when the block's time was up";
   }
@@ -51,7 +62,7 @@ Verdict judge_linked(const Seen& seen) {
 
 Verdict judge_wrapped(const Seen& seen) {
   if (seen.killed) return {Outcome::crashed, why_killed(seen)};
-  if (seen.exit_code == exit_to_be_continued) return {Outcome::stopped, "exit code 85: to be continued"};
+  if (seen.exit_code == exit_to_be_continued) return {Outcome::stopped, "exit code 85"};
   const std::string how = describe_exit(seen.exit_code, seen.signal);
   if (seen.asked == StopCause::nobody)
     return seen.exit_code == 0 ? Verdict{Outcome::finished, how} : Verdict{Outcome::crashed, how};
@@ -64,6 +75,14 @@ Verdict judge_wrapped(const Seen& seen) {
 
 }  // namespace
 
+const char* name(StopCause cause) noexcept { return cause_names[static_cast<std::size_t>(cause)].name; }
+
+std::optional<StopCause> parse_stop_cause(std::string_view name) noexcept {
+  for (const CauseName& entry : cause_names)
+    if (entry.name == name) return entry.cause;
+  return std::nullopt;
+}
+
 Verdict judge(const Seen& seen) {
   if (auto verdict = judge_recorded(seen)) return *verdict;
   return seen.linked ? judge_linked(seen) : judge_wrapped(seen);
@@ -72,6 +91,14 @@ Verdict judge(const Seen& seen) {
 bool is_newer_state(const std::optional<rundir::SnapshotId>& now, const std::optional<rundir::SnapshotId>& before) noexcept {
   if (!now || !before) return now.has_value();
   return *now > *before && now->step != before->step;
+}
+
+// A signal late in a block is its warning, or its limit.
+bool was_cut_short(const BlockResult& result) noexcept {
+  constexpr double share_of_a_block_that_counts = 0.8;
+  if (result.asked == StopCause::user || result.asked == StopCause::superseded) return false;
+  if (result.end_moved_nearer) return result.outcome == Outcome::stopped || result.asked != StopCause::nobody;
+  return result.asked == StopCause::job && !(result.seconds >= share_of_a_block_that_counts * result.whole_seconds);
 }
 
 bool made_progress(const BlockResult& result) noexcept {

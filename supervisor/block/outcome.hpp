@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "block/crash_cause.hpp"
 #include "engine/policy.hpp"
 #include "rundir/blocks.hpp"
 #include "rundir/layout.hpp"
@@ -16,7 +18,15 @@ namespace ckpt::supervisor {
 constexpr int exit_to_be_continued = 85;
 
 // Who asked the program to stop. A later one in this order outranks an earlier one.
-enum class StopCause { nobody, deadline, user, superseded };
+enum class StopCause {
+  nobody,
+  deadline,
+  job,         // a signal to ckptrun inside a job: the job ends early, or its warning came; the chain goes on
+  user,        // ckpt stop, or a signal where there is no job: the chain ends
+  superseded,
+};
+const char* name(StopCause cause) noexcept;
+std::optional<StopCause> parse_stop_cause(std::string_view name) noexcept;
 
 struct Seen {
   bool linked = false;                               // the run links libckpt, now or ever before
@@ -26,6 +36,7 @@ struct Seen {
   std::optional<int> signal;
   StopCause asked = StopCause::nobody;
   bool killed = false;                               // by ckptrun, because time was up or somebody said: now
+  bool killed_at_once = false;                       // the latter
 };
 
 struct Verdict {
@@ -35,7 +46,12 @@ struct Verdict {
 
 Verdict judge(const Seen& seen);
 
-// One block of this ckptrun, after its end.
+struct Progress {
+  double done = 0, total = 0;                        // total 0: unknown
+  std::string unit;
+};
+
+// One block, after its end.
 struct BlockResult {
   std::uint64_t block = 0;
   bool linked = false;
@@ -48,8 +64,13 @@ struct BlockResult {
   StopCause asked = StopCause::nobody;
   bool reached_point = false;                        // the program passed a safe point
   bool started = true;                               // false: exec failed; exit_code says 126 or 127
-  double seconds = 0;
+  double seconds = 0;                                // it ran
+  double whole_seconds = engine::no_limit;           // it had
+  bool end_moved_nearer = false;                     // while it ran: preempted, or its limit lowered
+  double start_up_seconds = 0;                       // until the program was first heard of at a safe point
   engine::Costs costs;                               // measured in this block, 0 where unknown
+  CrashKind crash = CrashKind::program;
+  std::optional<Progress> began, reached;            // of the whole work, as the program told
 };
 
 // The same step saved again by a newer block is no newer state: a program that saves as soon as it has restored, and then
@@ -58,6 +79,9 @@ bool is_newer_state(const std::optional<rundir::SnapshotId>& now, const std::opt
 
 // A newer state than the one it resumed from; for a program without libckpt its word (85) is all there is.
 bool made_progress(const BlockResult& result) noexcept;
+
+// Ended from outside well before its time (preempted, cancelled, drained): it says nothing about the program.
+bool was_cut_short(const BlockResult& result) noexcept;
 
 // What ckptrun exits with after a crash: the program's code (1 if that was 0), 128 + n for signals.
 int exit_code_of_crash(const BlockResult& result) noexcept;

@@ -94,6 +94,10 @@ void ProgramTalk::request_stop(const std::string& reason) {
 
 void ProgramTalk::tell_stop() { stop_told_ = served_->send(FromCkptrun{StopRequest{*stop_reason_}}) || stop_told_; }
 
+void ProgramTalk::tell_time(const TimeNotice& time) {
+  if (serving()) served_->send(FromCkptrun{time});
+}
+
 void ProgramTalk::request_save() {
   if (serving()) served_->send(FromCkptrun{SaveRequest{}});
   else save_wanted_ = true;

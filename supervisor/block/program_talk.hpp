@@ -41,6 +41,7 @@ class ProgramTalk {
   void request_stop(const std::string& reason);
   bool stop_told() const noexcept { return stop_told_; }    // to at least one program
   void request_save();
+  void tell_time(const staging::TimeNotice& time);          // who is served later learns it from the welcome
 
  private:
   void accept_newcomers();

@@ -22,6 +22,11 @@ sigset_t set_of(std::initializer_list<int> numbers) {
   return set;
 }
 
+bool is_ignored(int number) {
+  struct sigaction now {};
+  return sigaction(number, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 }  // namespace
 
 // Not sigabbrev_np: it is younger than the C library of many clusters.
@@ -36,9 +41,11 @@ std::string signal_name(int number) {
 }
 
 SignalInbox::SignalInbox() {
-  const sigset_t wanted = set_of({SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD});
+  sigset_t wanted = set_of({SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD, SIGWINCH});
+  if (!is_ignored(SIGHUP)) sigaddset(&wanted, SIGHUP);
   signal(SIGCHLD, SIG_DFL);   // inherited as ignored, children would vanish without a status
   signal(SIGXFSZ, SIG_IGN);   // a file size limit is an error of one write, told like any other
+  former_pipe_ = signal(SIGPIPE, SIG_IGN);   // and so is a reader of our messages that has gone
   sigprocmask(SIG_BLOCK, &wanted, &former_mask_);
   fd_ = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
   if (fd_ < 0) fail(CKPT_ERR_INTERNAL, "signalfd: {}", errno_text(errno));
@@ -46,6 +53,7 @@ SignalInbox::SignalInbox() {
 
 SignalInbox::~SignalInbox() {
   ::close(fd_);
+  signal(SIGPIPE, former_pipe_);
   sigprocmask(SIG_SETMASK, &former_mask_, nullptr);
 }
 
@@ -56,15 +64,19 @@ void SignalInbox::take(double monotonic_seconds) {
 
 void SignalInbox::take_one(int number, double monotonic_seconds) {
   if (number == SIGCHLD) return;   // the reader reaps whatever has ended
+  window_changed_ = window_changed_ || number == SIGWINCH;
+  if (number == SIGWINCH) return;
   if (!stop_reason_) stop_reason_ = signal_name(number) + " to ckptrun";
+  if (number != SIGUSR1 && number != SIGUSR2) ++stops_asked_;
   if (number != SIGINT) return;
   if (!first_interrupt_) first_interrupt_ = monotonic_seconds;
   else if (monotonic_seconds - *first_interrupt_ >= separate_press_seconds) stop_now_ = true;
 }
 
 void SignalInbox::prepare_child() const noexcept {
-  for (const int number : {SIGINT, SIGUSR1, SIGUSR2}) signal(number, SIG_IGN);
+  for (const int number : {SIGINT, SIGUSR1, SIGUSR2, SIGHUP}) signal(number, SIG_IGN);
   signal(SIGXFSZ, SIG_DFL);
+  signal(SIGPIPE, former_pipe_);
   signal(SIGTERM, SIG_DFL);   // it is what a stop is asked with
   sigprocmask(SIG_SETMASK, &former_mask_, nullptr);
 }

@@ -25,7 +25,7 @@ nlohmann::json or_null(const std::optional<Value>& value) {
 StatusBoard::StatusBoard(io::FileSystem& fs, Clock& clock, rundir::Layout layout)
     : fs_(fs), clock_(clock), layout_(std::move(layout)) {
   for (const char* key : {"run", "state", "reason", "block", "pid", "host", "command", "step", "progress", "snapshot",
-                          "seconds_to_end", "stop_in_seconds", "stall_seconds", "save_error", "updated"})
+                          "next", "seconds_to_end", "stop_in_seconds", "stall_seconds", "save_error", "updated"})
     fields_[key] = nullptr;
   char host[256] = "";
   ::gethostname(host, sizeof host - 1);

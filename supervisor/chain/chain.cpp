@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "base/environment.hpp"
 #include "base/error.hpp"
@@ -14,16 +16,26 @@
 #include "base/quantity.hpp"
 #include "block/block.hpp"
 #include "block/patience.hpp"
-#include "chain/earlier_times.hpp"
+#include "block/result_record.hpp"
+#include "chain/ending.hpp"
+#include "chain/history.hpp"
 #include "chain/open_run.hpp"
+#include "chain/queue.hpp"
 #include "chain/step.hpp"
+#include "chain/surroundings.hpp"
+#include "chain/survey.hpp"
+#include "chain/words.hpp"
 #include "rundir/run_record.hpp"
+#include "rundir/sharing.hpp"
 
 namespace ckpt::supervisor {
 namespace {
 
 constexpr double first_wait_seconds = 0.1, longest_wait_seconds = 5;
+constexpr double longest_wait_for_job_seconds = 30;   // each look asks the scheduler
+constexpr double shortest_start_seconds = 10;         // a second try in less is not worth it
 constexpr double say_again_seconds = 180;
+constexpr double first_questions_seconds = 20;        // a program is not kept waiting for longer
 
 class Chain {
  public:
@@ -36,18 +48,30 @@ class Chain {
     std::optional<Decision> instead;     // no block: complete, or refused
   };
 
-  ChainFacts gather();
+  const ChainFacts& gather();
   Claimed claim_next();
   std::optional<std::uint64_t> claim(const Decision& decision);
-  void close_abandoned_block(std::uint64_t newest);
-  bool wait_a_little(const std::string& owner);     // false: somebody asked to stop meanwhile
+  void announce(std::uint64_t block, const std::string& from);
+  std::optional<Decision> wait_a_little(const std::string& owner);   // why not any longer
+  Decision asked_to_stop() const;
+  std::optional<Decision> asked_between_jobs();
+  double job_end() const;                            // monotonic seconds, as known now
+  double seconds_left() const;
   void prepare_first_block();
   void run_one(std::uint64_t block);
+  void say_ended(const BlockResult& result);
   void remember_command();
+  void note_surroundings(std::uint64_t block);
+  bool goes_on_here(const Decision& decision);
+  void secure_next(std::uint64_t block);
+  void limit_questions(StopCause why_it_ended);
+  JobFacts look_at_queue(const Decision& decision);
   int conclude(const Decision& decision);
+  void conclude_job(const Decision& decision);
+  void cancel_rest_of_array(const Decision& decision);
   void write_last_status(const Decision& decision);
-  int exit_code(const Decision& decision) const;
-  void show(const Decision& decision);
+  int exit_code(const Decision& decision) const { return exit_code_of(decision, last_here(), options_.blocks_are_jobs); }
+  const BlockResult* last_here() const { return blocks_here_ > 0 ? &facts_.ended.back() : nullptr; }
 
   const ChainOptions& options_;
   std::vector<std::string> recorded_command_;
@@ -57,19 +81,32 @@ class Chain {
   rundir::Blocks blocks_;
   rundir::Catalog catalog_;
   RunAccess run_;
+  Survey survey_;
   ChainFacts facts_;
   std::optional<rundir::Ledger> ledger_;             // of the newest block of ours
-  std::uint64_t newest_block_ = 0;                   // as ownership() told it
+  std::size_t blocks_here_ = 0;                      // of this ckptrun, the last ones of facts_.ended
+  std::optional<JobStep> job_step_;                  // what the last decision means for the queue
+  JobFacts job_facts_;
   bool linked_ = false, write_run_record_ = false;
   double wait_seconds_ = first_wait_seconds, said_owner_ = -say_again_seconds;
 };
 
+rundir::Blocks::OwnerStateFunction owner_state_of(Scheduler* scheduler) {
+  if (!scheduler) return {};
+  return [scheduler](const rundir::Claim& claim, const ProcessIdentity& who) { return scheduler->owner_state(claim, who); };
+}
+
 rundir::Layout open_layout(io::FileSystem& fs, Clock& clock, const ChainOptions& options) {
   rundir::Layout layout(options.run.directory);
-  if (options.fresh)
+  if (starts_over(fs, options))
     if (const std::string moved = move_old_run_aside(fs, clock, layout, options.rules); !moved.empty())
       log_info("the old run is now {}", moved);
   return layout;
+}
+
+rundir::Permissions prepare_directory(io::FileSystem& fs, const rundir::Layout& layout, const ChainOptions& options) {
+  return options.share ? rundir::prepare_shared_run_directory(fs, layout, options.rules)
+                       : rundir::prepare_run_directory(fs, layout, options.rules);
 }
 
 Chain::Chain(io::FileSystem& fs, Clock& clock, SignalInbox& signals, const ChainOptions& options)
@@ -77,53 +114,90 @@ Chain::Chain(io::FileSystem& fs, Clock& clock, SignalInbox& signals, const Chain
       recorded_command_(replace_values(options.command, changing_values())),
       layout_(open_layout(fs, clock, options)),
       status_(fs, clock, layout_),
-      permissions_(rundir::prepare_run_directory(fs, layout_, options.rules)),
-      blocks_(fs, layout_, permissions_),
+      permissions_(prepare_directory(fs, layout_, options)),
+      blocks_(fs, layout_, permissions_, owner_state_of(options.scheduler)),
       catalog_(fs, layout_, permissions_),
-      run_{fs, clock, signals, layout_, permissions_, blocks_, catalog_, status_} {
+      run_{fs, clock, signals, layout_, permissions_, blocks_, catalog_, status_},
+      survey_(run_, options.blocks_are_jobs, options.scheduler) {
   status_.set_permissions(permissions_);
   status_.set("run", options.run.name);
   status_.set("command", join_command(options.command));
   write_run_record_ = check_command(fs, layout_, recorded_command_, options.accept_changes);
   facts_.reopened = options.accept_changes;
   facts_.block_seconds = options.block_seconds;
+  if (!options.scheduler) return;
+  options.scheduler->end().first_end();
+  facts_.block_seconds = std::min(options.block_seconds, options.scheduler->end().whole_seconds());
 }
 
-ChainFacts& with_snapshots(ChainFacts& facts, const rundir::Catalog& catalog) {
-  const auto entries = catalog.list();
-  facts.newest = entries.empty() ? std::nullopt : std::optional(entries.front().id);
-  facts.ever_had_snapshots = catalog.ever_had_snapshots();
-  return facts;
-}
+double Chain::job_end() const { return options_.scheduler ? options_.scheduler->end().known_end() : engine::no_limit; }
 
-ChainFacts Chain::gather() {
-  const rundir::Ownership ownership = blocks_.ownership();
-  facts_.owner = ownership.state;
-  facts_.owner_text = ownership.owner;
-  newest_block_ = ownership.newest_block;
-  with_snapshots(facts_, catalog_);
-  if (!facts_.ended.empty() || ownership.newest_block == 0 || ownership.state != OwnerState::gone) return facts_;
-  const auto end = blocks_.read_end(ownership.newest_block);
-  facts_.complete = end && end->outcome == rundir::Outcome::finished;
-  facts_.continued_before = end && end->outcome == rundir::Outcome::stopped;
-  facts_.earlier_costs = costs_without_progress(run_.fs, layout_, ownership.newest_block);
+double Chain::seconds_left() const { return job_end() - run_.clock.monotonic_seconds(); }
+
+const ChainFacts& Chain::gather() {
+  facts_.seconds_left = seconds_left();
+  survey_.look(facts_, blocks_here_);
   return facts_;
 }
 
 int Chain::run() {
-  log_info("run {} in {}", options_.run.name, layout_.directory());
+  if (!options_.blocks_are_jobs) log_info("run {} in {}", options_.run.name, layout_.directory());
   for (;;) {
     const Claimed claimed = patiently(run_.clock, [this] { return claim_next(); });
     if (claimed.instead) return conclude(*claimed.instead);
+    if (options_.blocks_are_jobs && blocks_here_ == 0) secure_next(claimed.block);
     run_one(claimed.block);
-    patiently(run_.clock, [this] { with_snapshots(facts_, catalog_); });
+    if (options_.scheduler) limit_questions(last_here()->asked);
+    patiently(run_.clock, [this] { rundir::require_run_directory(run_.fs, layout_); });
+    patiently(run_.clock, [this] { survey_.look_at_snapshots(facts_); });
     const Decision decision = decide(facts_, Event::block_ended);
     ledger_->append("decision", {{"decision", name(decision.action)}, {"reason", decision.reason}});
-    const bool goes_on = decision.action == Action::resume || decision.action == Action::start_fresh ||
-                         decision.action == Action::retry;
-    if (!goes_on) return conclude(decision);
+    if (!goes_on_here(decision)) return conclude(decision);
+    if (options_.blocks_are_jobs) say_ended(*last_here());
     if (decision.action == Action::retry) log_info("trying once more");
   }
+}
+
+bool Chain::goes_on_here(const Decision& decision) {
+  if (!options_.blocks_are_jobs)
+    return decision.action == Action::resume || decision.action == Action::start_fresh || decision.action == Action::retry;
+  job_facts_ = look_at_queue(decision);
+  job_step_ = next_in_job(decision, facts_.ended.back().crash, job_facts_);
+  return job_step_->again_here && !run_.signals.stop_reason();
+}
+
+// Before the program starts: from then on this process may die at any moment.
+void Chain::secure_next(std::uint64_t block) {
+  options_.scheduler->limit_questions(run_.clock.monotonic_seconds() + first_questions_seconds);
+  Queue(run_.fs, *options_.scheduler, layout_, permissions_).secure_next(survey_.outlook.blocks_needed, block);
+}
+
+void Chain::limit_questions(StopCause why_it_ended) {
+  const double seconds = seconds_for_questions(seconds_left(), why_it_ended);
+  options_.scheduler->limit_questions(run_.clock.monotonic_seconds() + seconds);
+}
+
+JobFacts Chain::look_at_queue(const Decision& decision) {
+  JobFacts facts = Queue(run_.fs, *options_.scheduler, layout_, permissions_).look();
+  facts.seconds_left = seconds_left();
+  survey_.look_ahead(facts_);
+  if (concludes(decision.action)) return facts;
+  facts.blocks_needed = survey_.outlook.blocks_needed;
+  facts.one_start_seconds =
+      engine::safety_margin(facts_.block_seconds) + std::max(survey_.outlook.one_start_seconds, shortest_start_seconds);
+  return facts;
+}
+
+Decision Chain::asked_to_stop() const {
+  return {options_.blocks_are_jobs ? Action::hand_on : Action::leave, *run_.signals.stop_reason()};
+}
+
+// A stop that no block of this chain was there to hear.
+std::optional<Decision> Chain::asked_between_jobs() {
+  if (!options_.blocks_are_jobs || blocks_here_ > 0 || !was_begun_by_this_chain(blocks_)) return std::nullopt;
+  for (const rundir::Request& request : rundir::take_requests(run_.fs, layout_))
+    if (request.kind == rundir::RequestKind::stop) return Decision{Action::leave, "ckpt stop by " + request.from};
+  return std::nullopt;
 }
 
 Chain::Claimed Chain::claim_next() {
@@ -133,11 +207,12 @@ Chain::Claimed Chain::claim_next() {
     switch (decision.action) {
       case Action::start_fresh:
       case Action::resume:
-        if (const auto& reason = run_.signals.stop_reason()) return {0, Decision{Action::leave, *reason}};
+        if (run_.signals.stop_reason()) return {0, asked_to_stop()};
+        if (const auto asked = asked_between_jobs()) return {0, asked};
         if (const auto block = claim(decision)) return {*block, std::nullopt};
         break;
       case Action::wait_for_owner:
-        if (!wait_a_little(decision.reason)) return {0, Decision{Action::leave, *run_.signals.stop_reason()}};
+        if (const auto instead = wait_a_little(decision.reason)) return {0, instead};
         break;
       default: return {0, decision};
     }
@@ -145,36 +220,39 @@ Chain::Claimed Chain::claim_next() {
 }
 
 std::optional<std::uint64_t> Chain::claim(const Decision& decision) {
-  close_abandoned_block(newest_block_);
+  if (options_.strict && !options_.accept_changes)
+    refuse_changes(run_.fs, layout_, survey_.newest_block, look_around(options_.program_path, options_.command));
   rundir::Claim claim;
   claim.role = "ckptrun";
   claim.who = identify_self();
   const JobEnvironment job = read_job_environment();
   claim.job_id = job.id;
+  claim.cluster = job.cluster;
+  claim.array_id = job.array_id;
+  claim.array_task = job.array_task;
   claim.restart_count = job.restart_count;
   claim.command = options_.command;
   claim.claimed = run_.clock.wall_seconds();
-  claim.block_seconds = std::isfinite(options_.block_seconds) ? options_.block_seconds : 0;
-  const auto block = blocks_.claim(claim, newest_block_);
-  if (!block) return std::nullopt;
-  log_info("block {} starts from {}{}", *block, decision.reason,
-           claim.block_seconds > 0 ? fmt::format(", for {}", format_duration(claim.block_seconds)) : "");
+  const double seconds = std::min(options_.block_seconds, seconds_left());
+  claim.block_seconds = std::isfinite(seconds) ? seconds : 0;
+  const auto block = blocks_.claim(claim, survey_.newest_block);
+  if (block) announce(*block, decision.reason);
   return block;
 }
 
-// Its owner was found gone and left no end: killed, or the machine failed.
-void Chain::close_abandoned_block(std::uint64_t newest) {
-  if (newest == 0 || blocks_.read_end(newest)) return;
-  const std::optional<std::uint64_t> step = facts_.newest ? std::optional(facts_.newest->step) : std::nullopt;
-  blocks_.write_end(newest, {rundir::Outcome::abandoned, "its owner was found gone", "ckptrun", ::getpid(), step,
-                             std::nullopt, std::nullopt, run_.clock.wall_seconds()});
+void Chain::announce(std::uint64_t block, const std::string& from) {
+  const std::uint64_t blocks = survey_.outlook.blocks_needed > 0 ? block - 1 + survey_.outlook.blocks_needed : survey_.outlook.blocks_planned;
+  survey_.outlook.about_blocks = blocks > 0 ? std::max(blocks, block) : 0;
+  log_info("{}{}", first_line(block, from, survey_.outlook, std::min(options_.block_seconds, seconds_left())),
+           options_.blocks_are_jobs ? fmt::format("; run {} in {}", options_.run.name, layout_.directory()) : "");
 }
 
-bool Chain::wait_a_little(const std::string& owner) {
-  if (!options_.wait)
-    fail(CKPT_ERR_IN_USE, "{} is in use ({}); leave out --no-wait to wait for its end, or {}", layout_.directory(), owner,
-         how_to_free(facts_.owner, layout_));
-  if (run_.signals.stop_reason()) return false;
+std::optional<Decision> Chain::wait_a_little(const std::string& owner) {
+  if (!options_.wait) refuse_to_wait(layout_, facts_.owner, owner);
+  if (run_.signals.stop_reason()) return asked_to_stop();
+  if (seconds_left() <= engine::safety_margin(facts_.block_seconds))
+    return Decision{Action::hand_on, fmt::format("the time of this job is up, and the run is still in use ({}); {}", owner,
+                                                 how_to_free(facts_.owner, layout_))};
   const double now = run_.clock.monotonic_seconds();
   if (now - said_owner_ >= say_again_seconds) {
     log_info("waiting: this run is in use ({}); {}", owner, how_to_free(facts_.owner, layout_));
@@ -183,8 +261,9 @@ bool Chain::wait_a_little(const std::string& owner) {
   pollfd polled{run_.signals.fd(), POLLIN, 0};
   ::poll(&polled, 1, static_cast<int>(wait_seconds_ * 1000));
   run_.signals.take(run_.clock.monotonic_seconds());
-  wait_seconds_ = std::min(2 * wait_seconds_, longest_wait_seconds);
-  return !run_.signals.stop_reason();
+  wait_seconds_ = std::min(2 * wait_seconds_, options_.scheduler ? longest_wait_for_job_seconds : longest_wait_seconds);
+  if (run_.signals.stop_reason()) return asked_to_stop();
+  return std::nullopt;
 }
 
 // What a request asked of a block that is over does not bind this start.
@@ -197,17 +276,40 @@ void Chain::prepare_first_block() {
 }
 
 void Chain::run_one(std::uint64_t block) {
-  if (facts_.ended.empty()) prepare_first_block();
+  if (blocks_here_ == 0) prepare_first_block();
   wait_seconds_ = first_wait_seconds;
   ledger_.emplace(run_.fs, layout_.ckptrun_ledger(block), permissions_.file);
-  BlockPlan plan{block, options_.run.name, options_.command, options_.program_path, facts_.newest,
-                 options_.block_seconds, linked_, options_.staging_size, options_.program_config, {}};
-  if (facts_.ended.empty() && write_run_record_)
-    plan.once_started = [this] { remember_command(); };
+  for (const BlockResult& result : std::exchange(survey_.closed, {})) ledger_->append("closed", to_json(result));
+  BlockPlan plan;
+  plan.block = block;
+  plan.run_name = options_.run.name;
+  plan.command = options_.command;
+  plan.program_path = options_.program_path;
+  plan.resume = facts_.newest;
+  plan.block_seconds = options_.block_seconds;
+  plan.job_end = job_end();
+  plan.job_end_source = options_.scheduler ? &options_.scheduler->end() : nullptr;
+  plan.is_job = options_.blocks_are_jobs;
+  plan.node = options_.node;
+  plan.about_blocks = survey_.outlook.about_blocks;
+  plan.linked_before = linked_;
+  plan.staging_size = options_.staging_size;
+  plan.program_config = options_.program_config;
+  plan.output = options_.output;
+  plan.once_started = [this, block] {
+    if (blocks_here_ == 0 && write_run_record_) remember_command();
+    note_surroundings(block);
+  };
   BlockResult result = run_block(run_, *ledger_, plan);
   linked_ = linked_ || result.linked;
-  log_info("block {} ended after {}: {}", block, format_duration(result.seconds), result.reason);
+  if (!options_.blocks_are_jobs) say_ended(result);
   facts_.ended.push_back(std::move(result));
+  facts_.judge_last = false;
+  ++blocks_here_;
+}
+
+void Chain::say_ended(const BlockResult& result) {
+  log_info("block {} ended after {}: {}", result.block, format_duration(result.seconds), result.reason);
 }
 
 void Chain::remember_command() try {
@@ -216,51 +318,67 @@ void Chain::remember_command() try {
   log_warning("the command of this run is not remembered: {}", error.what());
 }
 
+// When the program runs already: it waits for none of this.
+void Chain::note_surroundings(std::uint64_t block) try {
+  const Surroundings now = look_around(options_.program_path, options_.command);
+  const std::string change = describe_change(surroundings_of(run_.fs, layout_, block - 1), now);
+  ledger_->append("surroundings", {{"found", now}, {"changed", change}});
+  if (!change.empty()) log_warning("block {} goes on with something else than its command changed: {}", block, change);
+} catch (const std::exception& error) {
+  log_warning("what block {} runs with is not recorded: {}", block, error.what());
+}
+
 int Chain::conclude(const Decision& decision) {
-  show(decision);
-  if (!facts_.ended.empty()) write_last_status(decision);
+  if (options_.blocks_are_jobs) conclude_job(decision);
+  else say_ending(decision, last_here(), exit_code(decision));
+  if (!options_.blocks_are_jobs && options_.scheduler) cancel_rest_of_array(decision);
+  if (last_here()) write_last_status(decision);
+  // Once per chain: a job that only finds it ended leaves it at that.
+  if (last_here() && (decision.action == Action::complete || is_bad(decision.action)))
+    run_hook(options_.hooks, options_.run, {decision.action == Action::complete, decision.reason, facts_.newest}, run_.signals);
   return exit_code(decision);
+}
+
+// A chain that was run as a whole by this job: once it is over, the later tasks of the array have nothing to do.
+void Chain::cancel_rest_of_array(const Decision& decision) {
+  if (read_job_environment().array_id.empty() || (decision.action != Action::complete && !is_bad(decision.action))) return;
+  limit_questions(StopCause::nobody);
+  Queue queue(run_.fs, *options_.scheduler, layout_, permissions_);
+  if (const QueueFacts facts = queue.look().queue; facts.is_chain.value_or(false) && facts.waiting != 0)
+    log_info("{}", queue.cancel(facts));
+}
+
+void Chain::conclude_job(const Decision& decision) {
+  if (!job_step_) {                                  // no block here
+    limit_questions(StopCause::nobody);
+    job_facts_ = look_at_queue(decision);
+    job_step_ = next_in_job(decision, CrashKind::program, job_facts_);
+  }
+  Queue queue(run_.fs, *options_.scheduler, layout_, permissions_);
+  const bool ours = decision.action != Action::superseded;
+  std::string next = ours ? queue.carry_out(*job_step_, job_facts_, survey_.newest_block) : "nothing to do here";
+  if (decision.action == Action::leave) next += "; to go on, submit it again";
+  status_.set("next", next);
+  log(is_bad(decision.action) ? LogLevel::error : LogLevel::info, "{}",
+      last_line(decision, last_here(), facts_.newest, survey_.outlook.progress, next));
 }
 
 // By the newest block only.
 void Chain::write_last_status(const Decision& decision) try {
-  if (!blocks_.is_newest(facts_.ended.back().block)) return;
-  status_.set("state", decision.action == Action::complete ? "complete"
-                       : decision.action == Action::leave  ? "to-be-continued"
-                                                           : "stopped");
+  if (!blocks_.is_newest(last_here()->block)) return;
+  status_.set("state", decision.action == Action::complete ? "complete" : is_bad(decision.action) ? "stopped" : "to-be-continued");
   status_.set("reason", decision.reason);
   status_.write();
 } catch (const Error& error) {
   log_warning("status.json is not written: {}", error.what());
 }
 
-int Chain::exit_code(const Decision& decision) const {
-  if (decision.action == Action::leave) return 0;
-  if (decision.action == Action::stop) return exit_stopped_by_us;
-  if (facts_.ended.empty()) return 0;              // complete before this start
-  const BlockResult& last = facts_.ended.back();
-  if (decision.action == Action::fail) return exit_code_of_crash(last);
-  return last.signal ? 128 + *last.signal : last.exit_code.value_or(0);
-}
-
-void Chain::show(const Decision& decision) {
-  const int code = exit_code(decision);
-  const std::string again = join_command(options_.command);
-  switch (decision.action) {
-    case Action::complete:
-      if (facts_.ended.empty())
-        log_info("this run is complete already; nothing to do. --fresh starts it over, --run NAME starts another one, "
-                 "--accept-changes goes on with it");
-      else if (code != 0) log_warning("complete, although the program's last word was exit code {}", code);
-      else log_info("complete");
-      break;
-    case Action::leave: log_info("to be continued: {}; the same command goes on from there", decision.reason); break;
-    case Action::fail: log_error("{}", decision.reason); break;
-    default: log_error("stopped: {}", decision.reason); break;
-  }
-}
-
 }  // namespace
+
+bool starts_over(io::FileSystem& fs, const ChainOptions& options) {
+  if (!options.fresh || !options.blocks_are_jobs) return options.fresh;
+  return !was_begun_by_this_chain(rundir::Blocks(fs, rundir::Layout(options.run.directory), {}));
+}
 
 int run_chain(io::FileSystem& fs, Clock& clock, SignalInbox& signals, const ChainOptions& options) {
   return Chain(fs, clock, signals, options).run();

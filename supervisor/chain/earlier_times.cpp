@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "rundir/json_fields.hpp"
 #include "rundir/ledger.hpp"
 
 namespace ckpt::supervisor {
@@ -12,14 +13,9 @@ namespace {
 
 using nlohmann::json;
 
-double number(const json& line, const char* key) {
-  const auto found = line.find(key);
-  return found != line.end() && found->is_number() ? found->get<double>() : 0.0;
-}
-
 const json* event_in(const std::vector<json>& lines, const char* wanted) {
   for (const json& line : lines)
-    if (const auto event = line.find("event"); event != line.end() && *event == wanted) return &line;
+    if (rundir::text_in(line, "event") == wanted) return &line;
   return nullptr;
 }
 
@@ -29,9 +25,8 @@ engine::Costs costs_without_progress(io::FileSystem& fs, const rundir::Layout& l
   const std::vector<json> lines = rundir::read_ledger(fs, layout.ckptrun_ledger(block));
   const json *started = event_in(lines, "started"), *ended = event_in(lines, "ended");
   if (!started || !ended) return {};
-  const auto resume = started->find("resume");
-  const double from = resume != started->end() && resume->is_object() ? number(*resume, "step") : 0;
-  if (number(*ended, "step") > from) return {};
+  const auto number = [](const json& object, const char* key) { return rundir::number_in(object, key).value_or(0); };
+  if (number(*ended, "step") > number(rundir::object_in(*started, "resume"), "step")) return {};
   return {.between_points = number(*ended, "between_points_seconds"), .stage = number(*ended, "stage_seconds"),
           .drain = number(*ended, "drain_seconds")};
 }

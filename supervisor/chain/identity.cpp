@@ -10,6 +10,7 @@
 
 #include "base/environment.hpp"
 #include "base/error.hpp"
+#include "base/working_directory.hpp"
 
 namespace ckpt::supervisor {
 namespace {
@@ -19,7 +20,7 @@ constexpr const char* folder_of_runs = "ckpt-runs";
 constexpr std::size_t shortest_value = 3;
 
 bool is_path(const std::string& text) {
-  if (text.front() == '/' || text.front() == '.') return true;
+  if (text.front() == '/' || text.front() == '.' || text.starts_with(folder_of_runs + std::string("/"))) return true;
   std::error_code ignored;
   return text.find('/') != std::string::npos && fs::is_directory(text, ignored);
 }
@@ -44,6 +45,24 @@ std::string replace_value(std::string word, const std::string& value, const std:
   return word;
 }
 
+// What salloc, srun and sbatch call a job that nobody named.
+constexpr std::string_view names_by_habit[] = {"interactive", "wrap", "bash", "sh", "zsh"};
+// sbatch names a job after its script, ending included.
+constexpr std::string_view script_endings[] = {".sh", ".bash", ".sbatch", ".slurm", ".job"};
+
+std::string run_name_of(std::string job_name) {
+  std::replace(job_name.begin(), job_name.end(), '/', '-');
+  for (const std::string_view ending : script_endings)
+    if (job_name.ends_with(ending)) return job_name.substr(0, job_name.size() - ending.size());
+  return job_name;
+}
+
+bool is_plain_name(const std::string& name) { return !name.empty() && name != "." && name != ".."; }
+
+RunIdentity named_run(const std::string& name, const std::string& after) {
+  return {name, absolute_path(fs::path(folder_of_runs) / name), after};
+}
+
 std::string quote(const std::string& word) {
   constexpr std::string_view harmless = "-_=./,:@%+{}";
   const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [&](char c) {
@@ -66,22 +85,42 @@ std::string default_run_name(const std::vector<std::string>& command) {
   return fs::path(command.front()).filename();
 }
 
-RunIdentity identify_run(const std::string& given, const std::vector<std::string>& command) {
-  std::string text = given.empty() ? default_run_name(command) : replace_variables(given);
+RunIdentity identify_run(const std::string& given) {
+  std::string text = replace_variables(given);
   while (text.size() > 1 && text.back() == '/') text.pop_back();
-  if (given.empty()) {
-    if (text.empty() || text == "." || text == "..")
-      fail(CKPT_ERR_CONFIG, "no name for this run follows from '{}'; give one with --run NAME", join_command(command));
-    return {text, fs::absolute(fs::path(folder_of_runs) / text)};
-  }
   if (is_path(text)) {
-    const fs::path path = fs::absolute(text).lexically_normal();
+    const fs::path path = fs::path(absolute_path(text)).lexically_normal();
     const std::string name = path.has_filename() ? path.filename() : path.parent_path().filename();
     if (name.empty()) fail(CKPT_ERR_CONFIG, "--run '{}': the root directory is no place for a run", given);
-    return {name, path};
+    return {name, path, "--run"};
   }
-  const fs::path name = fs::path(text).lexically_normal();
-  return {name, fs::absolute(fs::path(folder_of_runs) / name)};
+  return named_run(fs::path(text).lexically_normal(), "--run");
+}
+
+RunIdentity identify_run_of_command(const std::vector<std::string>& command) {
+  const std::string name = default_run_name(command);
+  if (!is_plain_name(name))
+    fail(CKPT_ERR_CONFIG, "no name for this run follows from '{}'; give one with --run NAME", join_command(command));
+  return named_run(name, "the command");
+}
+
+RunIdentity identify_chain_of_job(const JobEnvironment& job, const std::vector<std::string>& command) {
+  const std::string name = run_name_of(job.name);
+  const bool habit = std::find(std::begin(names_by_habit), std::end(names_by_habit), name) != std::end(names_by_habit);
+  return habit || !is_plain_name(name) ? identify_run_of_command(command) : named_run(name, "the job");
+}
+
+RunIdentity identify_run_of_job(const JobEnvironment& job, const std::optional<bool>& is_chain,
+                                const std::vector<std::string>& command) {
+  const RunIdentity whole = identify_chain_of_job(job, command);
+  if (job.array_task.empty()) return whole;
+  const RunIdentity trial = named_run(whole.name + '/' + job.array_task, "the job and its task, a trial of a sweep");
+  if (is_chain) return *is_chain ? whole : trial;
+  std::error_code ignored;
+  if (fs::is_directory(trial.directory, ignored)) return trial;
+  if (fs::is_directory(whole.directory + "/snapshots", ignored)) return whole;
+  fail(CKPT_ERR_CONFIG, "whether array {} is a chain (--array=1-N%1) or a sweep cannot be asked now, so this run has no "
+       "name; name it: --run {} for a chain, --run '{}/{{SLURM_ARRAY_TASK_ID}}' for a sweep", job.array_id, whole.name, whole.name);
 }
 
 std::vector<std::pair<std::string, std::string>> changing_values() {

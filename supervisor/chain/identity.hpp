@@ -7,16 +7,28 @@
 #include <utility>
 #include <vector>
 
+#include "base/environment.hpp"
+
 namespace ckpt::supervisor {
 
 struct RunIdentity {
   std::string name;
   std::string directory;
+  std::string named_after;   // for people: "--run", "the command", "the job"
 };
 
 // `given` is what --run says, "{VARIABLE}" replaced: a path when it begins with '/' or '.', or names an existing
-// directory with a '/' in it; else a name below ./ckpt-runs. Empty: named after the command. CKPT_ERR_CONFIG.
-RunIdentity identify_run(const std::string& given, const std::vector<std::string>& command);
+// directory with a '/' in it; else a name below ./ckpt-runs. CKPT_ERR_CONFIG.
+RunIdentity identify_run(const std::string& given);
+// A run that was given no name, below ./ckpt-runs. CKPT_ERR_CONFIG: none follows from the command.
+RunIdentity identify_run_of_command(const std::vector<std::string>& command);
+// What a job's chain of blocks would be called; of a sweep the folder of its trials.
+RunIdentity identify_chain_of_job(const JobEnvironment& job, const std::vector<std::string>& command);
+// The same inside a job: named after the job (after the command when the job's name is only the scheduler's habit), a
+// trial of a sweep "<job>/<task>". CKPT_ERR_CONFIG: whether the tasks of its array are one chain or a sweep the scheduler
+// does not say (nullopt), and no run of either name is there to tell: a guess would mix trials, or restart a chain.
+RunIdentity identify_run_of_job(const JobEnvironment& job, const std::optional<bool>& is_chain,
+                                const std::vector<std::string>& command);
 
 // The stem of the first word after the program that is an existing file, else the -m module, else the program.
 std::string default_run_name(const std::vector<std::string>& command);

@@ -36,10 +36,14 @@ std::string how_to_free(OwnerState owner, const rundir::Layout& layout) {
   return fmt::format("{} {}", verb, layout.directory());
 }
 
-std::string move_old_run_aside(io::FileSystem& fs, Clock& clock, const rundir::Layout& layout,
-                               const rundir::DirectoryRules& rules) {
+void refuse_to_wait(const rundir::Layout& layout, OwnerState owner, const std::string& owner_text) {
+  fail(CKPT_ERR_IN_USE, "{} is in use ({}); leave out --no-wait to wait for its end, or {}", layout.directory(),
+       owner_text, how_to_free(owner, layout));
+}
+
+bool may_move_old_run(io::FileSystem& fs, const rundir::Layout& layout, const rundir::DirectoryRules& rules) {
   io::FileInfo info;
-  if (fs.info(layout.directory(), info) != 0) return {};
+  if (fs.info(layout.directory(), info) != 0) return false;
   rundir::require_run_directory(fs, layout);
   if (info.owner != ::geteuid() && !rules.allow_other_owner)
     fail(CKPT_ERR_RUN_DIRECTORY, "--fresh: {} belongs to another user; name a run of your own with --run",
@@ -49,6 +53,12 @@ std::string move_old_run_aside(io::FileSystem& fs, Clock& clock, const rundir::L
   if (ownership.state != OwnerState::gone)
     fail(CKPT_ERR_IN_USE, "--fresh: {} is in use ({}); {}", layout.directory(), ownership.owner,
          how_to_free(ownership.state, layout));
+  return true;
+}
+
+std::string move_old_run_aside(io::FileSystem& fs, Clock& clock, const rundir::Layout& layout,
+                               const rundir::DirectoryRules& rules) {
+  if (!may_move_old_run(fs, layout, rules)) return {};
   const std::string date = format_time(clock.wall_seconds()).substr(0, 10);
   const std::string target = rename_to_free_name(fs, layout.directory(), date);
   io::sync_directory(fs, io::parent_directory(target));
@@ -92,8 +102,8 @@ void warn_if_space_is_short(io::FileSystem& fs, const rundir::Layout& layout, st
   if (snapshots_there > keep || fs.volume(layout.snapshots(), volume) != 0) return;
   const std::uint64_t needed = (keep + 1 - snapshots_there) * newest_size_bytes;
   if (volume.free_bytes < needed)
-    log_warning("{} has {} free, and {} more snapshots of {} are to come: make room, or lower --keep",
-                layout.directory(), format_size(volume.free_bytes), keep + 1 - snapshots_there,
+    log_warning("{} has {} free, and room for {} of {} is needed: make some, or lower --keep",
+                layout.directory(), format_size(volume.free_bytes), count_of(keep + 1 - snapshots_there, "more snapshot"),
                 format_size(newest_size_bytes));
 }
 

@@ -17,6 +17,11 @@ namespace ckpt::supervisor {
 // What a person can type about a run in use: "to end it type: ckpt stop DIR", or ckpt unlock for an owner unseen.
 std::string how_to_free(OwnerState owner, const rundir::Layout& layout);
 
+// --no-wait: CKPT_ERR_IN_USE.
+[[noreturn]] void refuse_to_wait(const rundir::Layout& layout, OwnerState owner, const std::string& owner_text);
+
+// --fresh: whether something is there to be moved; refuses as moving it does, and moves nothing.
+bool may_move_old_run(io::FileSystem& fs, const rundir::Layout& layout, const rundir::DirectoryRules& rules);
 // --fresh: the run that is there becomes NAME.old-DATE, whole. CKPT_ERR_IN_USE while its owner is, or may be, alive.
 // Returns the new directory, or "" when there was nothing.
 std::string move_old_run_aside(io::FileSystem& fs, Clock& clock, const rundir::Layout& layout,

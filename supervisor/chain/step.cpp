@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/quantity.hpp"
 
@@ -11,6 +12,21 @@ namespace ckpt::supervisor {
 namespace {
 
 using rundir::Outcome;
+
+struct ActionName {
+  Action action;
+  const char* name;
+};
+constexpr ActionName action_names[] = {{Action::start_fresh, "start"},
+                                       {Action::resume, "resume"},
+                                       {Action::retry, "retry"},
+                                       {Action::wait_for_owner, "wait"},
+                                       {Action::complete, "complete"},
+                                       {Action::hand_on, "hand on"},
+                                       {Action::leave, "to be continued"},
+                                       {Action::superseded, "superseded"},
+                                       {Action::stop, "stop"},
+                                       {Action::fail, "fail"}};
 
 std::string place(rundir::SnapshotId id) { return fmt::format("step {} (block {})", id.step, id.block); }
 
@@ -29,12 +45,27 @@ Decision next_block(const ChainFacts& facts) {
   return {Action::start_fresh, "the beginning"};
 }
 
+std::optional<Decision> too_short(const ChainFacts& facts) {
+  if (const std::string why = arithmetic(facts.block_seconds, facts.earlier_costs); !why.empty())
+    return Decision{Action::stop, why};
+  if (facts.seconds_left <= engine::safety_margin(facts.block_seconds) + facts.expected_costs.lead())
+    return Decision{Action::hand_on, fmt::format("too little of this job is left ({})", format_duration(std::max(0.0, facts.seconds_left)))};
+  return std::nullopt;
+}
+
+Decision decide_after(const ChainFacts& facts);
+
 Decision decide_start(const ChainFacts& facts) {
   if (facts.owner != OwnerState::gone) return {Action::wait_for_owner, facts.owner_text};
-  if (facts.complete && !facts.reopened) return {Action::complete, "this run is complete"};
-  const std::string too_short = arithmetic(facts.block_seconds, facts.earlier_costs);
-  if (!too_short.empty() && !facts.reopened) return {Action::stop, too_short};
-  return next_block(facts);
+  const bool completed_by_us = facts.concluded && facts.concluded->action == Action::complete;
+  if (facts.complete && (!facts.reopened || completed_by_us)) return {Action::complete, "this run is complete"};
+  if (facts.concluded)
+    return {facts.concluded->action, fmt::format("block {} ended this chain: {}; submit it anew to try again",
+                                                   facts.concluded->block, facts.concluded->reason)};
+  if (facts.reopened) return next_block(facts);
+  if (facts.judge_last)
+    if (const Decision decision = decide_after(facts); concludes(decision.action)) return decision;
+  return too_short(facts).value_or(next_block(facts));
 }
 
 bool burns_blocks(const std::vector<BlockResult>& ended) {
@@ -52,15 +83,23 @@ Decision no_progress(const ChainFacts& facts, const BlockResult& last) {
                                     why.empty() ? "" : "; ", why)};
 }
 
+// It began late in its job, after a long wait for the owner say: what it could not do says nothing about a whole block.
+bool had_little_time(const ChainFacts& facts, const BlockResult& block) {
+  constexpr double share_of_a_block_that_counts = 0.8;
+  return std::isfinite(facts.block_seconds) && block.whole_seconds < share_of_a_block_that_counts * facts.block_seconds;
+}
+
 Decision after_stop(const ChainFacts& facts, const BlockResult& last) {
-  if (!made_progress(last)) return no_progress(facts, last);
+  if (!made_progress(last)) return had_little_time(facts, last) ? next_block(facts) : no_progress(facts, last);
   if (burns_blocks(facts.ended))
     return {Action::stop, fmt::format("no progress: {} blocks in a row ended at once, each in less than {}, with exit "
                                       "code 85", short_blocks_allowed, format_duration(short_block_seconds))};
   return next_block(facts);
 }
 
-bool time_was_up(const BlockResult& block) { return block.linked && block.asked == StopCause::deadline; }
+bool time_was_up(const BlockResult& block) {
+  return block.linked && (block.asked == StopCause::deadline || block.asked == StopCause::job);
+}
 
 // The previous crash, unless a durable state was made since then.
 const BlockResult* same_crash_before(const std::vector<BlockResult>& ended) {
@@ -84,7 +123,7 @@ Decision after_crash(const ChainFacts& facts, const BlockResult& last) {
   if (!last.started) return {Action::fail, last.reason};
   if (facts.ever_had_snapshots && !facts.newest)
     return {Action::fail, last.reason + "; this run had snapshots and none is left"};
-  if (!something_to_resume(facts))
+  if (!something_to_resume(facts) && last.crash != CrashKind::device)   // a broken one shows at once
     return {Action::fail, last.reason + (last.linked ? "; it came before the first safe point: not tried again"
                                                      : "; there is nothing known to resume from: not tried again")};
   if (const BlockResult* before = same_crash_before(facts.ended))
@@ -97,26 +136,25 @@ Decision decide_after(const ChainFacts& facts) {
   const BlockResult& last = facts.ended.back();
   if (last.outcome == Outcome::finished) return {Action::complete, last.reason};
   if (last.asked == StopCause::superseded)
-    return {Action::stop, "a newer block of this run has started elsewhere and goes on with it"};
+    return {Action::superseded, "a newer block of this run has started elsewhere and goes on with it"};
   if (last.asked == StopCause::user) return {last.outcome == Outcome::stopped ? Action::leave : Action::fail, last.reason};
+  if (was_cut_short(last)) return next_block(facts);
   if (last.outcome == Outcome::stopped || time_was_up(last)) return after_stop(facts, last);
   return after_crash(facts, last);
 }
 
 }  // namespace
 
-const char* name(Action action) noexcept {
-  switch (action) {
-    case Action::start_fresh: return "start";
-    case Action::resume: return "resume";
-    case Action::retry: return "retry";
-    case Action::wait_for_owner: return "wait";
-    case Action::complete: return "complete";
-    case Action::leave: return "to be continued";
-    case Action::stop: return "stop";
-    case Action::fail: return "fail";
-  }
-  return "?";
+const char* name(Action action) noexcept { return action_names[static_cast<std::size_t>(action)].name; }
+
+std::optional<Action> parse_action(std::string_view name) noexcept {
+  for (const ActionName& entry : action_names)
+    if (entry.name == name) return entry.action;
+  return std::nullopt;
+}
+
+bool concludes(Action action) noexcept {
+  return action == Action::complete || action == Action::leave || action == Action::stop || action == Action::fail;
 }
 
 Decision decide(const ChainFacts& facts, Event event) {

@@ -7,6 +7,7 @@
 
 #include "base/clock.hpp"
 #include "rundir/ledger.hpp"
+#include "tools/find_run.hpp"
 
 namespace ckpt::tools {
 namespace {
@@ -24,8 +25,16 @@ Lines read_program_ledgers(io::FileSystem& fs, const rundir::Layout& layout, std
   return all;
 }
 
+void take_pace(const nlohmann::json& line, const std::string& event, BlockView& block) {
+  const auto time = number_in(line, "time"), step = number_in(line, "step"), done = number_in(line, "done");
+  if (!time) return;
+  if (step && (event == "first_point" || event == "staged")) block.steps.add(*time, *step);
+  if (done && event == "progress") block.progress.add(*time, *done);
+}
+
 void take_event(const nlohmann::json& line, BlockView& block) {
   const std::string event = text_in(line, "event");
+  take_pace(line, event, block);
   if (event == "restored") block.from_step = count_in(line, "step");
   if (event == "fresh") block.fresh = true;
   if (event == "save_failed") block.save_error = text_in(line, "reason");
@@ -52,13 +61,26 @@ bool is_newest(const rundir::BlockSummary& summary, const RunView& run) {
 
 }  // namespace
 
+void Stretch::add(double time, double at) {
+  if (!begun) {
+    from_time = time;
+    from = at;
+  }
+  begun = true;
+  to_time = time;
+  to = at;
+}
+
 BlockView view_block(io::FileSystem& fs, const RunView& run, const rundir::BlockSummary& summary) {
   BlockView block;
   block.summary = summary;
   Lines lines = read_program_ledgers(fs, run.layout, summary.claim.block, summary.attachments);
   for (const nlohmann::json& line : lines) take_event(line, block);
   if (!block.to_step) block.to_step = summary.end ? summary.end->step : block.from_step;
+  if (const std::string log = run.layout.block_log(summary.claim.block); is_file(fs, log)) block.log = log;
   const Lines supervisor = rundir::read_ledger(fs, run.layout.ckptrun_ledger(summary.claim.block));
+  for (const nlohmann::json& line : supervisor)
+    if (text_in(line, "event") == "surroundings") block.changed = text_in(line, "changed");
   lines.insert(lines.end(), supervisor.begin(), supervisor.end());
   const bool is_running = is_newest(summary, run) && run.may_be_running();
   block.seconds = std::max(0.0, end_of(block, lines, is_running) - summary.claim.claimed);
@@ -72,12 +94,24 @@ std::vector<BlockView> view_blocks(io::FileSystem& fs, const RunView& run) {
   return blocks;
 }
 
-std::string describe_end(const BlockView& block, const RunView& run) {
-  const auto& end = block.summary.end;
-  if (end) {
-    const bool continued = end->outcome == rundir::Outcome::stopped;
-    return fmt::format("{}: {}", continued ? "to be continued" : rundir::name(end->outcome), end->reason);
+std::vector<BlockView> view_newest_blocks(io::FileSystem& fs, const RunView& run, std::uint64_t count) {
+  std::vector<BlockView> blocks;
+  const rundir::Blocks records(fs, run.layout, run.permissions);
+  const std::uint64_t newest = run.ownership.newest_block;
+  for (std::uint64_t block = newest > count ? newest - count + 1 : 1; block <= newest; ++block) {
+    if (const auto claim = records.read_claim(block))
+      blocks.push_back(view_block(fs, run, {*claim, records.read_attachments(block), records.read_end(block)}));
   }
+  return blocks;
+}
+
+std::string describe_end(const rundir::BlockEnd& end) {
+  const bool continued = end.outcome == rundir::Outcome::stopped;
+  return fmt::format("{}: {}", continued ? "to be continued" : rundir::name(end.outcome), end.reason);
+}
+
+std::string describe_end(const BlockView& block, const RunView& run) {
+  if (block.summary.end) return describe_end(*block.summary.end);
   if (is_newest(block.summary, run) && run.may_be_running()) return name(run.state);
   return "interrupted: it left no word";
 }
@@ -88,8 +122,9 @@ std::optional<Progress> last_progress(io::FileSystem& fs, const rundir::Layout& 
   const auto attachments = rundir::Blocks(fs, layout, {}).read_attachments(block);
   for (const nlohmann::json& line : read_program_ledgers(fs, layout, block, attachments)) {
     const auto done = number_in(line, "done");
-    if (text_in(line, "event") != "progress" || !done) continue;
-    progress = Progress{*done, number_in(line, "total").value_or(0), text_in(line, "unit")};
+    if (!done) continue;
+    if (progress && text_in(line, "event") == "staged") progress->done = *done;   // told at each save, too
+    if (text_in(line, "event") == "progress") progress = Progress{*done, number_in(line, "total").value_or(0), text_in(line, "unit")};
   }
   return progress;
 }

@@ -5,10 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <filesystem>
+#include <cstring>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/working_directory.hpp"
 #include "chain/identity.hpp"
 #include "tools/run_view.hpp"
 
@@ -23,19 +24,42 @@ bool is_directory(io::FileSystem& fs, const std::string& path) {
   return fs.info(path, info) == 0 && info.kind == io::FileKind::directory;
 }
 
-void collect(io::FileSystem& fs, const std::string& top, const std::string& below, int depth,
-             std::vector<std::string>& found) {
-  std::vector<std::string> names;
-  const std::string directory = below.empty() ? top : top + '/' + below;
-  if (const int error = fs.list(directory, names)) {
-    if (below.empty()) fail_io(error, "cannot list '{}'", directory);
-    return;   // somebody else's
+// Runs below one folder, and what in it hides from this user.
+class Search {
+ public:
+  Search(io::FileSystem& fs, const std::string& top) : fs_(fs), top_(top) {}
+
+  void look_through(const std::string& below, int depth) {
+    std::vector<std::string> names;
+    const int error = fs_.list(path_of(below), names);
+    if (error != 0 && below.empty()) fail_io(error, "cannot list '{}'", top_);
+    if (is_refused(error)) hide(below, error);
+    for (const std::string& name : names) look_at(below.empty() ? name : below + '/' + name, depth);
   }
-  for (const std::string& name : names) {
-    const std::string path = below.empty() ? name : below + '/' + name;
-    if (is_run(fs, top + '/' + path)) found.push_back(path);
-    else if (depth > 1 && is_directory(fs, top + '/' + path)) collect(fs, top, path, depth - 1, found);
+  std::vector<std::string> found;
+  std::size_t hidden = 0;
+
+ private:
+  static bool is_refused(int error) { return error == EACCES || error == EPERM; }
+  std::string path_of(const std::string& below) const { return below.empty() ? top_ : top_ + '/' + below; }
+
+  void look_at(const std::string& below, int depth) {
+    io::FileInfo info;
+    if (is_run(fs_, path_of(below))) found.push_back(below);
+    else if (const int error = fs_.info(path_of(below) + "/blocks", info); is_refused(error)) hide(below, error);
+    else if (depth > 1 && is_directory(fs_, path_of(below))) look_through(below, depth - 1);
   }
+  void hide(const std::string& below, int error) {
+    ++hidden;
+    log_warning("'{}' is left out: {}", path_of(below), errno_text(error));
+  }
+
+  io::FileSystem& fs_;
+  std::string top_;
+};
+
+bool natural_order(const std::string& one, const std::string& other) {
+  return ::strverscmp(one.c_str(), other.c_str()) < 0;
 }
 
 std::string runs_there_are(const std::vector<std::string>& names) {
@@ -45,12 +69,17 @@ std::string runs_there_are(const std::vector<std::string>& names) {
 }
 
 rundir::Layout choose_named(io::FileSystem& fs, const std::string& given) {
-  const std::string named = supervisor::identify_run(given, {}).directory;
+  const std::string named = supervisor::identify_run(given).directory;
   for (const std::string& path : {named, given}) {
     if (is_run(fs, path)) return rundir::Layout(path);
   }
   for (const std::string& path : {given, named}) {
     if (is_file(fs, path)) fail(CKPT_ERR_RUN_DIRECTORY, "'{}' is a file, not the directory of a run", path);
+  }
+  io::FileInfo info;
+  for (const std::string& path : {named, given}) {
+    const int error = fs.info(path + "/blocks", info);
+    if (error == EACCES) fail_io(error, "cannot look into '{}'", path);
   }
   if (is_directory(fs, given)) fail(CKPT_ERR_NOT_FOUND, "'{}' is no run directory: it has no blocks/ and snapshots/", given);
   const bool any = is_directory(fs, folder_of_runs());
@@ -83,11 +112,12 @@ bool is_file(io::FileSystem& fs, const std::string& path) {
   return fs.info(path, info) == 0 && info.kind == io::FileKind::file;
 }
 
-std::vector<std::string> find_runs(io::FileSystem& fs, const std::string& directory) {
-  std::vector<std::string> found;
-  collect(fs, directory, "", levels, found);
-  std::sort(found.begin(), found.end());
-  return found;
+std::vector<std::string> find_runs(io::FileSystem& fs, const std::string& directory, std::size_t* hidden) {
+  Search search(fs, directory);
+  search.look_through("", levels);
+  if (hidden) *hidden = search.hidden;
+  std::sort(search.found.begin(), search.found.end(), natural_order);
+  return search.found;
 }
 
 rundir::Layout choose_run(io::FileSystem& fs, const std::string& given) {
@@ -95,7 +125,7 @@ rundir::Layout choose_run(io::FileSystem& fs, const std::string& given) {
   if (is_run(fs, ".")) return rundir::Layout(".");
   if (!is_directory(fs, folder_of_runs())) {
     fail(CKPT_ERR_NOT_FOUND, "no run here: '{}' is no run directory and has no ckpt-runs/; go where the program was "
-         "started, or name the run with -r NAME|PATH", std::filesystem::current_path().string());
+         "started, or name the run with -r NAME|PATH", working_directory());
   }
   const std::vector<std::string> names = find_runs(fs, folder_of_runs());
   if (names.empty()) fail(CKPT_ERR_NOT_FOUND, "no run here: ./ckpt-runs is empty; name the run with -r NAME|PATH");

@@ -13,8 +13,9 @@ namespace ckpt::tools {
 bool is_run(io::FileSystem& fs, const std::string& directory);
 bool is_file(io::FileSystem& fs, const std::string& path);
 
-// Names of the runs below a directory, sorted; "job/3" for one a level deeper (a sweep). Throws when it cannot be read.
-std::vector<std::string> find_runs(io::FileSystem& fs, const std::string& directory);
+// Names of the runs below a directory, 2 before 10; "job/3" for one a level deeper (a sweep). Throws when it cannot be
+// read; folders in it that may not be read are named in the log, and counted in `hidden`.
+std::vector<std::string> find_runs(io::FileSystem& fs, const std::string& directory, std::size_t* hidden = nullptr);
 // Where the runs of this folder are: "ckpt-runs" below it.
 std::string folder_of_runs();
 

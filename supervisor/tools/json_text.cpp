@@ -4,38 +4,12 @@
 #include <fmt/format.h>
 
 namespace ckpt::tools {
-namespace {
-
-const nlohmann::json* find(const nlohmann::json& object, const char* key) {
-  if (!object.is_object()) return nullptr;
-  const auto found = object.find(key);
-  return found == object.end() ? nullptr : &*found;
-}
-
-}  // namespace
-
-std::optional<double> number_in(const nlohmann::json& object, const char* key) {
-  const auto* value = find(object, key);
-  return value && value->is_number() ? std::optional(value->get<double>()) : std::nullopt;
-}
-
-std::optional<std::uint64_t> count_in(const nlohmann::json& object, const char* key) {
-  const auto* value = find(object, key);
-  return value && value->is_number_unsigned() ? std::optional(value->get<std::uint64_t>()) : std::nullopt;
-}
-
-std::string text_in(const nlohmann::json& object, const char* key) {
-  const auto* value = find(object, key);
-  return value && value->is_string() ? value->get<std::string>() : "";
-}
-
-nlohmann::json object_in(const nlohmann::json& object, const char* key) {
-  const auto* value = find(object, key);
-  return value && value->is_object() ? *value : nlohmann::json::object();
-}
-
 void print_json(const Json& value) {
   fmt::print("{}\n", value.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+void print_json_line(const Json& value) {
+  fmt::print("{}\n", value.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 }  // namespace ckpt::tools

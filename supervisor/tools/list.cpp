@@ -2,10 +2,14 @@
 // ckpt ls: the runs of a directory, or the snapshots of a run.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/quantity.hpp"
 #include "tools/find_run.hpp"
+#include "tools/metrics.hpp"
+#include "tools/pick_snapshot.hpp"
 #include "tools/run_view.hpp"
 #include "tools/table.hpp"
 #include "tools/verbs.hpp"
@@ -15,7 +19,13 @@ namespace {
 
 std::string step_text(const RunView& view) { return view.step() ? fmt::format("{}", *view.step()) : "-"; }
 
-Json run_json(io::FileSystem& fs, const RunView& view) {
+struct Row {
+  RunView view;
+  Metrics metrics;
+};
+
+Json run_json(io::FileSystem& fs, const Row& row) {
+  const RunView& view = row.view;
   return {{"name", view.name},
           {"directory", view.layout.directory()},
           {"state", name(view.state)},
@@ -23,42 +33,93 @@ Json run_json(io::FileSystem& fs, const RunView& view) {
           {"block", view.ownership.newest_block},
           {"step", or_null(view.step())},
           {"progress", to_json(view.progress)},
+          {"metrics_step", or_null(row.metrics.step)},
+          {"metrics", row.metrics.values},
           {"snapshots", view.snapshots.size()},
           {"newest", newest_snapshot_json(view)},
           {"bytes", bytes_on_disk(fs, view)}};
 }
 
-void add_row(io::FileSystem& fs, const RunView& view, Table& table) {
-  const bool any = !view.snapshots.empty();
-  table.add({Cell(view.name, Tone::bold), Cell(name(view.state), tone(view.state)),
-             fmt::format("{}", view.ownership.newest_block), step_text(view), describe(view.progress),
-             any ? fmt::format("step {}", view.snapshots.front().id.step) : "-",
-             any ? age(view.snapshots.front().modified) : "-", format_size(bytes_on_disk(fs, view))});
-}
-
-int list_runs(io::FileSystem& fs, const std::string& directory, Format format) {
-  Table table({{"run"}, {"state"}, {"block", Align::right}, {"step", Align::right}, {"progress"}, {"newest snapshot"},
-               {"written", Align::right}, {"size", Align::right}});
-  Json runs = Json::array();
-  for (const std::string& path : find_runs(fs, directory)) {
+std::vector<Row> read_rows(io::FileSystem& fs, const std::string& directory, std::size_t& hidden) {
+  std::vector<Row> rows;
+  for (const std::string& path : find_runs(fs, directory, &hidden)) {
     try {   // one that cannot be read must not hide the others
-      RunView view = view_run(fs, rundir::Layout(directory + '/' + path));
-      view.name = path;
-      if (format == Format::json) runs.push_back(run_json(fs, view));
-      else add_row(fs, view, table);
+      Row row{view_run(fs, rundir::Layout(directory + '/' + path), Look::among_many), {}};
+      row.view.name = path;
+      row.metrics = last_metrics(fs, row.view.layout);
+      rows.push_back(std::move(row));
     } catch (const Error& error) {
+      ++hidden;
       log_warning("'{}' is left out: {}", path, error.what());
     }
   }
-  if (format == Format::json) print_json({{"directory", directory}, {"runs", runs}});
-  else if (table.empty()) fmt::print("no runs in {}\n", directory);
-  else table.print();
+  return rows;
+}
+
+// Names in the order in which they turn up; so many fit beside the rest.
+std::vector<std::string> metric_columns(const std::vector<Row>& rows) {
+  constexpr std::size_t most = 5;
+  std::vector<std::string> names;
+  for (const Row& row : rows) {
+    for (const auto& [name, value] : row.metrics.values.items()) {
+      if (names.size() < most && std::ranges::find(names, name) == names.end()) names.push_back(name);
+    }
+  }
+  return names;
+}
+
+std::vector<Column> columns_of(const std::vector<std::string>& metrics) {
+  std::vector<Column> columns = {{"run"}, {"state"}, {"block", Align::right}, {"step", Align::right}, {"progress"}};
+  for (const std::string& name : metrics) columns.push_back({printable(name), Align::right});
+  columns.insert(columns.end(), {{"newest snapshot"}, {"written", Align::right}, {"size", Align::right}});
+  return columns;
+}
+
+std::vector<Cell> cells_of(io::FileSystem& fs, const Row& row, const std::vector<std::string>& metrics) {
+  const RunView& view = row.view;
+  const bool any = !view.snapshots.empty();
+  std::vector<Cell> cells = {Cell(view.name, Tone::bold), Cell(name(view.state), tone(view.state)),
+                             fmt::format("{}", view.ownership.newest_block), step_text(view), describe(view.progress)};
+  for (const std::string& name : metrics) {
+    const auto value = row.metrics.values.find(name);
+    cells.push_back(value == row.metrics.values.end() ? "-" : metric_text(*value));
+  }
+  cells.insert(cells.end(), {any ? fmt::format("step {}", view.snapshots.front().id.step) : "-",
+                             any ? age(view.snapshots.front().modified) : "-", format_size(bytes_on_disk(fs, view))});
+  return cells;
+}
+
+void print_rows(io::FileSystem& fs, const std::vector<Row>& rows) {
+  const auto metrics = metric_columns(rows);
+  Table table(columns_of(metrics));
+  for (const Row& row : rows) table.add(cells_of(fs, row, metrics));
+  table.print();
+}
+
+int list_runs(io::FileSystem& fs, const std::string& directory, Format format) {
+  std::size_t hidden = 0;
+  const std::vector<Row> rows = read_rows(fs, directory, hidden);
+  if (rows.empty() && hidden > 0) fail(CKPT_ERR_PERMISSION, "no run in '{}' can be read", directory);
+  if (format == Format::json) {
+    Json runs = Json::array();
+    for (const Row& row : rows) runs.push_back(run_json(fs, row));
+    print_json({{"directory", directory}, {"runs", runs}});
+  } else if (rows.empty()) {
+    fmt::print("no runs in {}\n", directory);
+  } else {
+    print_rows(fs, rows);
+  }
   return 0;
 }
 
+struct Kept {
+  rundir::KeptEntry entry;
+  std::optional<std::uint64_t> step;
+};
+
 struct Listing {   // everything in a run that holds state
   RunView view;
-  std::vector<rundir::KeptEntry> kept;
+  std::vector<Kept> kept;
   std::vector<std::string> damaged;
 };
 
@@ -76,9 +137,9 @@ void print_table(io::FileSystem& fs, const Listing& listing) {
                fmt::format("{}", entry.id.block), format_size(entry.size_bytes), age(entry.modified),
                Cell(newest ? "newest" : "", Tone::good)});
   }
-  for (const auto& kept : listing.kept) {
-    table.add({"kept/" + kept.name + ".h5", "", "", format_size(kept.size_bytes), age(kept.modified),
-               Cell("kept", Tone::good)});
+  for (const auto& [kept, step] : listing.kept) {
+    table.add({"kept/" + kept.name + ".h5", step ? fmt::format("{}", *step) : "", "", format_size(kept.size_bytes),
+               age(kept.modified), step ? Cell("kept", Tone::good) : Cell("damaged", Tone::bad)});
   }
   for (const std::string& file : listing.damaged) {
     table.add({file, "", "", format_size(size_of(fs, listing.view.layout.snapshots() + '/' + file)), "",
@@ -94,8 +155,8 @@ Json to_json(io::FileSystem& fs, const Listing& listing) {
     snapshots.push_back({{"file", entry.path}, {"step", entry.id.step}, {"block", entry.id.block},
                          {"bytes", entry.size_bytes}, {"written", format_time(entry.modified)}});
   }
-  for (const auto& entry : listing.kept) {
-    kept.push_back({{"name", entry.name}, {"file", entry.path}, {"bytes", entry.size_bytes},
+  for (const auto& [entry, step] : listing.kept) {
+    kept.push_back({{"name", entry.name}, {"step", or_null(step)}, {"file", entry.path}, {"bytes", entry.size_bytes},
                     {"written", format_time(entry.modified)}});
   }
   for (const std::string& file : listing.damaged) {
@@ -109,7 +170,8 @@ Json to_json(io::FileSystem& fs, const Listing& listing) {
 int list_snapshots(io::FileSystem& fs, const rundir::Layout& layout, Format format) {
   Listing listing{view_run(fs, layout), {}, {}};
   const rundir::Catalog catalog(fs, layout, listing.view.permissions);
-  listing.kept = catalog.kept();
+  for (const rundir::KeptEntry& entry : catalog.kept())
+    listing.kept.push_back({entry, step_of_file(fs, entry.path)});
   listing.damaged = catalog.damaged();
   if (format == Format::json) print_json(to_json(fs, listing));
   else print_table(fs, listing);
@@ -125,10 +187,11 @@ bool is_directory(io::FileSystem& fs, const std::string& path) {
 
 int list(const std::string& where, Format format) {
   io::FileSystem& fs = io::file_system();
-  const bool here = where.empty() && !is_run(fs, ".");
-  if (here && is_directory(fs, folder_of_runs())) return list_runs(fs, folder_of_runs(), format);
-  const bool folder = is_directory(fs, where) && !is_run(fs, where);
-  if (folder && !is_run(fs, folder_of_runs() + '/' + where)) return list_runs(fs, where, format);
+  const std::string among_runs = where.empty() ? folder_of_runs() : folder_of_runs() + '/' + where;
+  const bool names_a_run = is_run(fs, among_runs) || is_run(fs, where.empty() ? "." : where);
+  for (const std::string& folder : {where, among_runs}) {   // a sweep is a folder of runs among the runs
+    if (!names_a_run && is_directory(fs, folder)) return list_runs(fs, folder, format);
+  }
   return list_snapshots(fs, choose_run(fs, where), format);
 }
 

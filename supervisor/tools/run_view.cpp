@@ -5,14 +5,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <set>
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/quantity.hpp"
+#include "base/working_directory.hpp"
 #include "rundir/ledger.hpp"
 #include "rundir/run_record.hpp"
+#include "rundir/submissions.hpp"
 #include "tools/block_view.hpp"
 #include "tools/find_run.hpp"
 
@@ -22,12 +23,6 @@ namespace {
 double modified(io::FileSystem& fs, const std::string& path) {
   io::FileInfo info;
   return fs.info(path, info) == 0 ? info.modified : 0;
-}
-
-// Below ./ckpt-runs the name is what --run takes; elsewhere the last part of the path.
-std::string name_of(const rundir::Layout& layout) {
-  const std::string folder = std::filesystem::absolute(folder_of_runs()).string() + '/';
-  return layout.directory().starts_with(folder) ? layout.directory().substr(folder.size()) : layout.name();
 }
 
 // The last word of the newest block's ckptrun about what comes next.
@@ -73,15 +68,29 @@ std::optional<Progress> progress_in(const nlohmann::json& object) {
   return Progress{*done, number_in(object, "total").value_or(0), text_in(object, "unit")};
 }
 
+// The newest block has saved a later step than status.json, which is written every few seconds, tells of.
+bool is_outdated(const RunView& view) {
+  const auto told = count_in(view.status, "step");
+  return told && !view.snapshots.empty() && view.snapshots.front().id.block == view.ownership.newest_block &&
+         view.snapshots.front().id.step > *told;
+}
+
 void read_status(io::FileSystem& fs, RunView& view) {
   view.status = rundir::read_status(fs, view.layout).value_or(nlohmann::json::object());
   if (count_in(view.status, "block") != view.ownership.newest_block) view.status = nlohmann::json::object();
   view.status_age_seconds = system_clock().wall_seconds() - modified(fs, view.layout.status_json());
   view.progress = progress_in(object_in(view.status, "progress"));
-  if (!view.progress) view.progress = last_progress(fs, view.layout, view.ownership.newest_block);
+  if (view.progress && !is_outdated(view)) return;
+  const auto of_ledger = last_progress(fs, view.layout, view.ownership.newest_block);
+  if (!view.progress || (of_ledger && of_ledger->done > view.progress->done)) view.progress = of_ledger;
 }
 
 }  // namespace
+
+std::string name_of_run(const rundir::Layout& layout) {
+  const std::string folder = absolute_path(folder_of_runs()) + '/';
+  return layout.directory().starts_with(folder) ? layout.directory().substr(folder.size()) : layout.name();
+}
 
 const char* name(RunState state) noexcept {
   switch (state) {
@@ -110,16 +119,24 @@ Tone tone(RunState state) noexcept {
 
 std::optional<std::uint64_t> RunView::step() const {
   const auto told = count_in(status, "step");
-  if (told && (snapshots.empty() || may_be_running())) return told;
+  if (told && (snapshots.empty() || (may_be_running() && !is_outdated(*this)))) return told;
   return snapshots.empty() ? std::nullopt : std::optional(snapshots.front().id.step);
 }
 
-RunView view_run(io::FileSystem& fs, const rundir::Layout& layout) {
+supervisor::slurm::Onlooker& onlooker() {
+  static supervisor::slurm::Onlooker the_only_one(system_clock());
+  return the_only_one;
+}
+
+RunView view_run(io::FileSystem& fs, const rundir::Layout& layout, Look look) {
+  const auto owner_state = [look](const rundir::Claim& claim, const ProcessIdentity& who) {
+    return look == Look::at_one ? onlooker().owner_state(claim, who) : onlooker().owner_state_among_many(claim, who);
+  };
   rundir::require_run_directory(fs, layout);
   RunView view(layout);
-  view.name = name_of(layout);
+  view.name = name_of_run(layout);
   view.permissions = rundir::permissions_of(fs, layout);
-  const rundir::Blocks blocks(fs, layout, view.permissions);
+  const rundir::Blocks blocks(fs, layout, view.permissions, owner_state);
   view.ownership = blocks.ownership();
   view.claim = blocks.read_claim(view.ownership.newest_block);
   view.end = blocks.read_end(view.ownership.newest_block);
@@ -127,6 +144,13 @@ RunView view_run(io::FileSystem& fs, const rundir::Layout& layout) {
   read_status(fs, view);
   judge(fs, view);
   return view;
+}
+
+std::optional<rundir::Claim> claim_of_sent(io::FileSystem& fs, const RunView& view) {
+  if (view.claim) return view.claim;
+  const auto submissions = rundir::read_submissions(fs, view.layout.directory());
+  if (submissions.empty() || !submissions.back().sweep_arrays.empty()) return std::nullopt;
+  return supervisor::slurm::claim_of_array(submissions.back().array_id, submissions.back().cluster);
 }
 
 double last_sign_of_life(io::FileSystem& fs, const rundir::Layout& layout) {

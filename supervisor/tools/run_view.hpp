@@ -10,6 +10,7 @@
 #include "rundir/blocks.hpp"
 #include "rundir/catalog.hpp"
 #include "rundir/layout.hpp"
+#include "slurm/onlooker.hpp"
 #include "tools/json_text.hpp"
 #include "tools/terminal.hpp"
 
@@ -52,7 +53,15 @@ struct RunView {
   std::optional<std::uint64_t> step() const;    // the program's, else the newest snapshot's
 };
 
-RunView view_run(io::FileSystem& fs, const rundir::Layout& layout);
+// Below ./ckpt-runs the name is what --run takes; elsewhere the last part of the path.
+std::string name_of_run(const rundir::Layout& layout);
+// Slurm, where it has to be asked about a run: shared by all that this process does.
+supervisor::slurm::Onlooker& onlooker();
+// Where this machine cannot tell whether the owner lives, Slurm is asked: exactly for one run, once for a list of them.
+enum class Look { at_one, among_many };
+RunView view_run(io::FileSystem& fs, const rundir::Layout& layout, Look look = Look::at_one);
+// Whose queue is to be asked about: the newest block's, before the first one that of the chain that was submitted.
+std::optional<rundir::Claim> claim_of_sent(io::FileSystem& fs, const RunView& view);
 // CKPT_ERR_PERMISSION when it is another user's; steering that needs an explicit word.
 void require_own_run(io::FileSystem& fs, const RunView& view, bool allow_other_owner);
 

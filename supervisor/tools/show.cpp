@@ -2,6 +2,8 @@
 // ckpt show: the story of a run, block by block.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/quantity.hpp"
 #include "chain/identity.hpp"
 #include "rundir/run_record.hpp"
@@ -51,7 +53,22 @@ std::string snapshots_text(io::FileSystem& fs, const RunView& view) {
                      format_size(newest.size_bytes), age(newest.modified));
 }
 
-void print_heading(io::FileSystem& fs, const RunView& view, const std::optional<rundir::RunRecord>& record) {
+// Of the newest block that has one; those of the others lie beside it.
+std::string newest_log(const std::vector<BlockView>& blocks) {
+  const auto has_log = [](const BlockView& block) { return !block.log.empty(); };
+  const auto logged = std::find_if(blocks.rbegin(), blocks.rend(), has_log);
+  return logged == blocks.rend() ? "" : logged->log;
+}
+
+void print_changes(const std::vector<BlockView>& blocks) {
+  for (const BlockView& block : blocks) {
+    if (block.changed.empty()) continue;
+    fmt::print("\nchanged before block {}: {}\n", block.summary.claim.block, printable(block.changed));
+  }
+}
+
+void print_heading(io::FileSystem& fs, const RunView& view, const std::optional<rundir::RunRecord>& record,
+                   const std::string& log) {
   fmt::print("{}  {}: {}\n\n", paint(Tone::bold, printable(view.name)), paint(tone(view.state), name(view.state)),
              printable(view.reason));
   Table table({{""}, {""}});
@@ -63,6 +80,7 @@ void print_heading(io::FileSystem& fs, const RunView& view, const std::optional<
   }
   table.add({"progress", describe(view.progress)});
   table.add({"snapshots", snapshots_text(fs, view)});
+  if (!log.empty()) table.add({"newest log", log});
   table.print();
 }
 
@@ -77,6 +95,8 @@ Json block_json(const BlockView& block, const RunView& view) {
           {"planned_seconds", claim.block_seconds > 0 ? Json(claim.block_seconds) : Json()},
           {"from_step", or_null(block.from_step)},
           {"to_step", or_null(block.to_step)},
+          {"changed", block.changed.empty() ? Json() : Json(block.changed)},
+          {"log", block.log.empty() ? Json() : Json(block.log)},
           {"snapshots", block.snapshots},
           {"stall_seconds", block.stall_seconds},
           {"outcome", end ? Json(rundir::name(end->outcome)) : Json()},
@@ -111,8 +131,9 @@ int show_run(io::FileSystem& fs, const rundir::Layout& layout, Format format) {
     print_json(run_json(fs, view, record, blocks));
     return 0;
   }
-  print_heading(fs, view, record);
+  print_heading(fs, view, record, newest_log(blocks));
   if (!blocks.empty()) print_blocks(blocks, view);
+  print_changes(blocks);
   return 0;
 }
 

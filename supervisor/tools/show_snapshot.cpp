@@ -26,7 +26,7 @@ void print_header(const snapshot::Reader& reader) {
   table.add({"step", fmt::format("{}", header.step)});
   table.add({"block", fmt::format("{}", header.block)});
   table.add({"created", fmt::format("{} by {}", header.created, header.writer)});
-  table.add({"state", fmt::format("{} in {} arrays", format_size(reader.state_bytes()), reader.arrays().size())});
+  table.add({"state", fmt::format("{} in {}", format_size(reader.state_bytes()), count_of(reader.arrays().size(), "array"))});
   table.add({"file", fmt::format("{} (ratio {:.2f})", format_size(reader.file_bytes()), ratio)});
   const Json values = values_of(header);
   for (const auto& [key, value] : values.items()) table.add({"value " + key, value.dump()});

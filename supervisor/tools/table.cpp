@@ -18,7 +18,7 @@ std::vector<std::size_t> widths_of(const std::vector<Row>& rows, std::size_t col
   return widths;
 }
 
-void print_row(const Row& row, const std::vector<Column>& columns, const std::vector<std::size_t>& widths) {
+std::string line_of(const Row& row, const std::vector<Column>& columns, const std::vector<std::size_t>& widths) {
   std::string line;
   for (std::size_t i = 0; i < row.size(); ++i) {
     const std::string padding(widths[i] - display_width(row[i].text), ' ');
@@ -27,12 +27,16 @@ void print_row(const Row& row, const std::vector<Column>& columns, const std::ve
     line += "  ";
   }
   line.erase(line.find_last_not_of(' ') + 1);
-  fmt::print("{}\n", line);
+  return line;
 }
 
 }  // namespace
 
 void Table::print() const {
+  for (const std::string& line : lines()) fmt::print("{}\n", line);
+}
+
+std::vector<std::string> Table::lines() const {
   Row titles;
   bool titled = false;
   for (const Column& column : columns_) {
@@ -42,7 +46,9 @@ void Table::print() const {
   std::vector<Row> rows = rows_;
   if (titled) rows.insert(rows.begin(), titles);
   const auto widths = widths_of(rows, columns_.size());
-  for (const Row& row : rows) print_row(row, columns_, widths);
+  std::vector<std::string> lines;
+  for (const Row& row : rows) lines.push_back(line_of(row, columns_, widths));
+  return lines;
 }
 
 }  // namespace ckpt::tools

@@ -30,6 +30,7 @@ class Table {
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
   void add(std::vector<Cell> row) { rows_.push_back(std::move(row)); }
   bool empty() const { return rows_.empty(); }
+  std::vector<std::string> lines() const;
   void print() const;   // to standard output
 
  private:

@@ -2,12 +2,14 @@
 #include "tools/terminal.hpp"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <wchar.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <sstream>
 
 #include "base/clock.hpp"
 #include "base/environment.hpp"
@@ -58,6 +60,23 @@ std::size_t display_width(std::string_view text) {
   return columns;
 }
 
+std::optional<std::size_t> terminal_columns() {
+  winsize size{};
+  if (isatty(STDOUT_FILENO) == 0 || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return std::nullopt;
+  return size.ws_col;
+}
+
+std::vector<std::string> wrapped(const std::string& text, std::optional<std::size_t> columns) {
+  std::vector<std::string> lines(1);
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    const std::size_t width = display_width(lines.back()) + 1 + display_width(word);
+    if (columns && !lines.back().empty() && width > *columns) lines.emplace_back();
+    lines.back() += (lines.back().empty() ? "" : " ") + word;
+  }
+  return lines;
+}
+
 std::string printable(std::string_view text) {
   std::string result(text);
   std::replace_if(result.begin(), result.end(), is_control, '?');
@@ -77,6 +96,12 @@ std::string age(double wall_seconds) {
   return seconds < 1 ? "now" : format_duration(seconds) + " ago";
 }
 
+std::string bar(double share) {
+  constexpr int width = 30;
+  const int filled = static_cast<int>(std::clamp(share, 0.0, 1.0) * width);
+  return fmt::format("[{:#<{}}{:.<{}}]", "", filled, "", width - filled);
+}
+
 ProgressBar::ProgressBar(std::string what) : what_(printable(what)), terminal_(isatty(STDERR_FILENO) != 0) {}
 
 ProgressBar::~ProgressBar() {
@@ -84,12 +109,10 @@ ProgressBar::~ProgressBar() {
 }
 
 void ProgressBar::show(std::uint64_t done, std::uint64_t total) {
-  constexpr int width = 30;
   const int percent = total == 0 ? 100 : static_cast<int>(100.0 * static_cast<double>(done) / static_cast<double>(total));
   if (!terminal_ || percent == shown_percent_) return;
   shown_percent_ = percent;
-  const int filled = percent * width / 100;
-  fmt::print(stderr, "\r[{:#<{}}{:.<{}}] {:3} %  {}\033[K", "", filled, "", width - filled, percent, what_);
+  fmt::print(stderr, "\r{} {:3} %  {}\033[K", bar(percent / 100.0), percent, what_);
   std::fflush(stderr);
 }
 

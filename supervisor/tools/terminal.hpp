@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ckpt::tools {
 
@@ -15,6 +17,10 @@ std::string paint(Tone tone, const std::string& text);
 
 // Columns it takes on a terminal.
 std::size_t display_width(std::string_view text);
+// Of standard output, when that is a terminal.
+std::optional<std::size_t> terminal_columns();
+// The text in lines of at most so many columns, broken at spaces; nullopt: one line.
+std::vector<std::string> wrapped(const std::string& text, std::optional<std::size_t> columns);
 // Control characters replaced: what others wrote must not steer this terminal.
 std::string printable(std::string_view text);
 
@@ -22,6 +28,9 @@ std::string printable(std::string_view text);
 std::string local_time(double wall_seconds);
 // "12 s ago"
 std::string age(double wall_seconds);
+
+// "[######......]" for a share of 1; what is beyond is full.
+std::string bar(double share);
 
 // One line on standard error that is rewritten; nothing when that is no terminal. The destructor clears it.
 class ProgressBar {

@@ -2,32 +2,20 @@
 // ckpt unlock: a person's word that the owner of a run, who cannot be seen from here, is gone.
 #include <fmt/format.h>
 
-#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "rundir/blocks.hpp"
 #include "tools/find_run.hpp"
-#include "tools/run_view.hpp"
+#include "tools/intervention.hpp"
 #include "tools/terminal.hpp"
 #include "tools/verbs.hpp"
 
 namespace ckpt::tools {
-namespace {
-
-rundir::Claim claim_of_this_person() {
-  rundir::Claim claim;
-  claim.who = identify_self();
-  claim.claimed = system_clock().wall_seconds();
-  return claim;
-}
-
-}  // namespace
-
 int unlock(const RequestOptions& options, Format format) {
   io::FileSystem& fs = io::file_system();
   const RunView view = view_run(fs, choose_run(fs, options.run));
   require_own_run(fs, view, options.allow_other_owner);
   rundir::Blocks blocks(fs, view.layout, view.permissions);
-  const rundir::Ownership before = blocks.ownership();
+  const rundir::Ownership& before = view.ownership;
   if (before.state == OwnerState::alive)
     fail(CKPT_ERR_IN_USE, "{} is in use by a process that is alive ({}): nothing to unlock; end it with ckpt stop {}",
          view.name, before.owner, view.name);

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -76,8 +77,8 @@ def test_what_happens_is_written_down(ckptrun, work):
     ckptrun("-r", "a", "--", "sh", "-c", "exit 3")
     run = work / "ckpt-runs/a"
     assert json.loads((run / "run.json").read_text())["command"] == ["sh", "-c", "exit 3"]
-    assert [line["event"] for line in ledger(run)] == ["started", "exited", "ended", "decision"]
-    assert ledger(run)[1]["code"] == 3
+    assert [line["event"] for line in ledger(run)] == ["started", "surroundings", "ended", "decision"]
+    assert ledger(run)[2]["exit_code"] == 3
     end = json.loads((run / "blocks/0001.end.json").read_text())
     assert (end["outcome"], end["exit_code"]) == ("crashed", 3)
     status = json.loads((run / "status.json").read_text())
@@ -109,6 +110,7 @@ def test_help_has_examples_and_exit_codes_and_the_version_is_told(ckptrun):
 @pytest.mark.parametrize("arguments, told", [
     ([], "no command"),
     (["true"], "--"),
+    (["3", "./fast"], "not expected here: 3 ./fast; the command goes after '--'"),
     (["--"], "no command"),
     (["--no-such-option", "--", "true"], "--no-such-option"),
     (["--block-time", "soon", "--", "true"], "soon"),
@@ -178,6 +180,35 @@ def test_another_command_is_accepted_on_request_and_remembered(ckptrun):
     assert "complete" in ckptrun("-r", "a", "--", "sh", "-c", "exit 0").stderr
 
 
+def edited_between_two_blocks(ckptrun, work, *words):
+    (work / "model.py").write_text("layers = 3")
+    (work / "train.py").write_text("import model, sys; sys.exit(3)")
+    command = ["-r", "a", *words, "--", sys.executable, "train.py"]
+    ckptrun(*command)
+    assert "changed" not in ckptrun(*command).stderr
+    (work / "model.py").write_text("layers = 4")
+    return command
+
+
+def test_code_that_was_edited_between_two_blocks_is_warned_about_and_shown(ckptrun, work, tool, tool_json):
+    command = edited_between_two_blocks(ckptrun, work)
+    told = ckptrun(*command)
+    assert told.returncode == 3 and "model.py has changed" in told.stderr
+    assert "model.py has changed" in tool("ckpt", "status", "a").stdout
+    assert "changed before block 3: model.py has changed" in tool("ckpt", "show", "a").stdout
+    assert tool_json("ckpt", "status", "a")["changed"] == "model.py has changed"
+    assert "changed" not in ckptrun(*command).stderr       # it is what the newest block ran with
+
+
+def test_strict_refuses_code_that_was_edited_until_it_is_accepted(ckptrun, work):
+    command = edited_between_two_blocks(ckptrun, work, "--strict")
+    told = ckptrun(*command)
+    assert told.returncode == 125 and "model.py has changed" in told.stderr and "--accept-changes" in told.stderr
+    assert len(blocks(work / "ckpt-runs/a")) == 2
+    assert ckptrun("--accept-changes", *command).returncode == 3
+    assert ckptrun(*command).returncode == 3
+
+
 def test_a_complete_run_started_again_is_0_does_nothing_and_says_what_to_do(ckptrun, work):
     ckptrun("-r", "a", "--", "sh", "-c", "echo ran >> log")
     done = ckptrun("-r", "a", "--", "sh", "-c", "echo ran >> log")
@@ -203,15 +234,6 @@ def test_a_fresh_start_moves_the_old_run_aside_whole(ckptrun, work):
                for old in (work / "ckpt-runs").glob("a.old-*"))
 
 
-def test_inside_a_batch_job_it_is_refused_unless_the_chain_runs_here(ckptrun, work):
-    done = ckptrun("--", "true", SLURM_JOB_ID="123")
-    assert done.returncode == 125
-    assert "--here" in done.stderr
-    assert not (work / "ckpt-runs").exists()
-    assert ckptrun("--here", "--", "true", SLURM_JOB_ID="123").returncode == 0
-    assert json.loads((work / "ckpt-runs/true/blocks/0001.json").read_text())["job_id"] == "123"
-
-
 def test_a_job_id_among_the_words_is_no_other_command(ckptrun):
     assert ckptrun("--here", "-r", "a", "--", "sh", "-c", "exit 3", "job-4711", SLURM_JOB_ID="4711").returncode == 3
     assert ckptrun("--here", "-r", "a", "--", "sh", "-c", "exit 3", "job-4712", SLURM_JOB_ID="4712").returncode == 3
@@ -222,6 +244,13 @@ def test_a_ckptrun_inside_its_own_run_is_refused_instead_of_waiting_for_itself(c
     done = ckptrun("-r", "a", "--", bin_directory / "ckptrun", "-r", "a", "--", "true")
     assert done.returncode == 125
     assert "wait for itself" in done.stderr
+
+
+def test_one_of_several_tasks_of_a_launcher_is_refused_with_the_right_order(ckptrun, work):
+    done = ckptrun("--", "true", SLURM_STEP_NUM_TASKS="2")
+    assert done.returncode == 125 and "2 tasks" in done.stderr and "ckptrun -- LAUNCHER true" in done.stderr
+    assert not (work / "ckpt-runs").exists()
+    assert ckptrun("--", "true", SLURM_STEP_NUM_TASKS="1", WORLD_SIZE="8").returncode == 0
 
 
 def test_a_ckptrun_inside_another_run_is_a_run_of_its_own(ckptrun, bin_directory, work):

@@ -83,10 +83,10 @@ def test_a_crash_before_the_first_safe_point_is_not_retried(linked, run):
 
 
 def test_a_crash_with_a_snapshot_is_retried_once_and_may_succeed(linked, run):
-    done = linked("block:1", "attach", "snapshot:5", "raise:11", "block:2", "attach", "snapshot:9", "end:finished")
+    done = linked("block:1", "attach", "snapshot:5", "raise:6", "block:2", "attach", "snapshot:9", "end:finished")
     assert done.returncode == 0
     assert decisions(run) == ["retry", "complete"]
-    assert "killed by SIGSEGV" in done.stderr
+    assert "killed by SIGABRT" in done.stderr
 
 
 def test_the_same_step_failing_twice_stops_the_chain(linked, run):
@@ -227,3 +227,38 @@ def test_an_attached_program_that_was_killed_at_the_end_goes_on_if_it_saved_else
     assert done.returncode == 124
     assert decisions(run) == ["resume", "stop"]
     assert "no progress" in done.stderr
+
+
+# ---- what follows the end of a chain -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hooked(linked, work):
+    told = 'echo "$CKPT_OUTCOME $CKPT_RUN $CKPT_STEP $CKPT_REASON" >> '
+    options = ("--on-complete", told + "complete", "--on-stop", told + "stopped")
+    return lambda *words: linked(*words, options=options)
+
+
+def test_a_command_runs_when_the_work_is_complete_and_is_told_about_it(hooked, work):
+    assert hooked("block:1", "attach", "snapshot:5", "end:stopped", "exit:85", "block:2", "attach", "snapshot:9",
+                  "end:finished").returncode == 0
+    assert (work / "complete").read_text().startswith("complete a 9 finished")
+    assert not (work / "stopped").exists()
+
+
+def test_a_command_runs_when_the_chain_stops_and_is_told_why(hooked, work):
+    assert hooked("attach", "exit:3").returncode == 3
+    assert (work / "stopped").read_text().startswith("stopped a  exit code 3")
+    assert not (work / "complete").exists()
+
+
+def test_a_run_that_was_complete_before_runs_no_command_again(hooked, work):
+    hooked("attach", "end:finished")
+    assert hooked("attach", "end:finished").returncode == 0
+    assert len((work / "complete").read_text().splitlines()) == 1
+
+
+def test_a_command_that_fails_is_a_warning_and_changes_no_exit_code(linked):
+    done = linked("attach", "end:finished", options=("--on-complete", "exit 7"))
+    assert done.returncode == 0
+    assert "warning: --on-complete 'exit 7' ended with exit code 7" in done.stderr

@@ -42,7 +42,7 @@ def alive(pid):
 # ---- signals ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP])
 def test_a_signal_asks_a_wrapped_program_once_by_term_and_leaves_the_run_to_be_continued(
         start, eventually, work, run, number):
     chain = start("ckptrun", "-r", "a", "--", "sh", "-c", STUBBORN)
@@ -99,8 +99,76 @@ def test_int_twice_ends_everything_at_once(start, eventually, work, run):
     time.sleep(0.6)                       # a press of its own
     chain.send_signal(signal.SIGINT)
     assert chain.wait(60) == 128 + signal.SIGKILL
-    assert "at once" in chain.err.read_text()
+    assert "killed: asked to stop at once" in chain.err.read_text()
+    assert "^C once more ends it at once" in chain.err.read_text()
     assert status(run)["state"] == "stopped"
+
+
+def test_one_stop_that_is_not_heard_until_the_end_of_the_block_is_not_called_one_at_once(start, eventually, work):
+    chain = start("ckptrun", "-r", "a", "--block-time", "2s", "--", "sh", "-c", STUBBORN)
+    eventually((work / "up").exists)
+    chain.send_signal(signal.SIGTERM)
+    assert chain.wait(60) == 128 + signal.SIGKILL
+    told = chain.err.read_text()
+    assert "killed: asked to stop, it had not when the block's time was up" in told and "at once" not in told
+
+
+def test_int_twice_ends_also_what_ignores_every_signal_in_a_session_of_its_own(start, eventually, work):
+    ignore = "trap '' TERM INT HUP USR1 USR2"
+    stubborn = f'{ignore}; echo \\$\\$ >> pids; while :; do sleep 0.05; done'
+    chain = start("ckptrun", "-r", "a", "--", "sh", "-c",
+                  f'{ignore}; echo $$ >> pids; setsid sh -c "{stubborn}" & while :; do sleep 0.05; done')
+    eventually(lambda: (work / "pids").exists() and len((work / "pids").read_text().split()) == 2)
+    chain.send_signal(signal.SIGINT)
+    time.sleep(0.6)                       # a press of its own
+    chain.send_signal(signal.SIGINT)
+    assert chain.wait(60) == 128 + signal.SIGKILL
+    assert not any(alive(int(pid)) for pid in (work / "pids").read_text().split())
+
+
+def start_hook(start, eventually, work, script):
+    """A ckptrun whose program is complete and whose --on-complete runs."""
+    chain = start("ckptrun", "-r", "a", "--on-complete", script, "--", "true")
+    eventually((work / "up").exists)
+    return chain
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_command_at_the_end_is_ended_by_a_signal_and_its_children_too(start, eventually, work, number):
+    chain = start_hook(start, eventually, work, "sleep 1000 & touch up; wait")
+    chain.send_signal(number)
+    assert chain.wait(60) == 0
+    told = chain.err.read_text()
+    assert "is asked to end" in told and "ended with killed by SIGTERM" in told
+
+
+def test_a_command_at_the_end_that_hears_nothing_is_killed_by_int_twice(start, eventually, work):
+    chain = start_hook(start, eventually, work, "trap '' TERM; touch up; while :; do sleep 0.05; done")
+    chain.send_signal(signal.SIGINT)
+    eventually(lambda: "is asked to end" in chain.err.read_text())
+    time.sleep(0.6)                       # a press of its own
+    chain.send_signal(signal.SIGINT)
+    assert chain.wait(60) == 0
+    assert "did not end, and is killed" in chain.err.read_text()
+
+
+def test_a_warning_that_a_job_ends_soon_leaves_a_command_at_the_end_alone(start, eventually, work):
+    chain = start_hook(start, eventually, work, "touch up; while [ ! -e leave ]; do sleep 0.01; done; touch whole")
+    chain.send_signal(signal.SIGUSR1)
+    (work / "leave").touch()
+    assert chain.wait(60) == 0 and (work / "whole").exists()
+
+
+def test_below_nohup_the_end_of_a_terminal_stops_nothing(bin_directory, eventually, work):
+    program = "touch up; while [ ! -e leave ]; do sleep 0.01; done"
+    chain = subprocess.Popen(["nohup", bin_directory / "ckptrun", "-r", "a", "--", "sh", "-c", program],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    eventually((work / "up").exists)
+    chain.send_signal(signal.SIGHUP)
+    time.sleep(0.1)
+    (work / "leave").touch()
+    assert chain.wait(60) == 0
+    assert status(work / "ckpt-runs/a")["state"] == "complete"
 
 
 def test_a_crash_after_a_request_to_stop_is_not_retried(start, eventually, work, run, fake):

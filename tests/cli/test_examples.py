@@ -2,30 +2,18 @@
 """The examples do what they are there to show."""
 import gzip
 import os
-import random
 import re
 import signal
 import struct
 
 import pytest
 
-PICTURES = 320
+PICTURES = 320      # in a small data set
 
 
 @pytest.fixture
-def pictures(work):
-    """A folder with a small data set in the format of Fashion-MNIST: light and dark pictures of ten kinds."""
-    folder = work / "pictures"
-    folder.mkdir()
-    chance = random.Random(1)
-    for part in ("train", "t10k"):
-        labels = bytes(chance.randrange(10) for _ in range(PICTURES))
-        images = b"".join(bytes(min(255, 25 * label + chance.randrange(20)) for _ in range(28 * 28)) for label in labels)
-        with gzip.open(folder / f"{part}-images-idx3-ubyte.gz", "wb", compresslevel=1) as file:
-            file.write(struct.pack(">IIII", 0x803, PICTURES, 28, 28) + images)
-        with gzip.open(folder / f"{part}-labels-idx1-ubyte.gz", "wb") as file:
-            file.write(struct.pack(">II", 0x801, PICTURES) + labels)
-    return folder
+def pictures(work, small_fashion_mnist):
+    return small_fashion_mnist(work / "pictures", PICTURES)
 
 
 def test_a_training_killed_in_mid_epoch_ends_with_the_same_bytes_as_an_undisturbed_one(
@@ -50,8 +38,9 @@ def test_a_training_killed_in_mid_epoch_ends_with_the_same_bytes_as_an_undisturb
     ("train-images-idx3-ubyte.gz", None, "cannot be opened"),
     ("train-images-idx3-ubyte.gz", b"\x1f\x8b cut", "is not a whole gzip file"),
     ("train-labels-idx1-ubyte.gz", b"hello", "is not an IDX file of bytes"),
-    ("train-labels-idx1-ubyte.gz", gzip.compress(struct.pack(">II", 0x801, 7) + b"1234567"), "does not fit the images"),
-    ("train-labels-idx1-ubyte.gz", gzip.compress(struct.pack(">II", 0x801, PICTURES) + b"\x0a" * PICTURES),
+    ("train-labels-idx1-ubyte.gz", gzip.compress(struct.pack(">II", 0x801, 7) + b"1234567", mtime=0),
+     "does not fit the images"),
+    ("train-labels-idx1-ubyte.gz", gzip.compress(struct.pack(">II", 0x801, PICTURES) + b"\x0a" * PICTURES, mtime=0),
      "has a label above 9"),
 ])
 def test_data_that_is_not_as_it_should_be_is_named(tool, pictures, name, content, said):

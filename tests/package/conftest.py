@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
+import pathlib
 import re
 import subprocess
 
@@ -9,6 +10,12 @@ import pytest
 @pytest.fixture(scope="session")
 def version(repository):
     return re.search(r"project\(ckpt VERSION ([\d.]+)", (repository / "CMakeLists.txt").read_text()).group(1)
+
+
+@pytest.fixture(scope="session")
+def build_directory(repository):
+    """What is installed is the release build: CKPT_RELEASE_DIR, else build/release."""
+    return pathlib.Path(os.environ.get("CKPT_RELEASE_DIR", repository / "build/release"))
 
 
 @pytest.fixture(scope="session")

@@ -84,6 +84,10 @@ def test_a_source_without_its_licence_line_is_a_violation(check, path):
     assert (code, output.split(": ")[1].split(" ")[0:2]) == (1, ["no", "SPDX-License-Identifier"])
 
 
+def test_a_golden_file_needs_no_licence_line(check):
+    assert check({"tests/unit/slurm/golden/chain.sh": "#!/bin/sh\n"}, licence=False)[0] == 0
+
+
 def test_a_script_without_suffix_needs_its_licence_line(check):
     assert check({"scripts/test": "#!/bin/sh\n"}, licence=False)[0] == 1
 

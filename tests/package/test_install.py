@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 CONSUMER = pathlib.Path(__file__).parent / "consumer"
+COMPILED_IN = ["cli11", "fmt", "hdf5", "nlohmann-json", "xxhash", "zstd"]
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror", "-fsyntax-only"]
 
 
@@ -30,11 +31,18 @@ def test_exactly_these_files_are_installed(prefix, version):
     cmake = {path for path in found if re.fullmatch(r"lib/cmake/ckpt/ckptTargets-\w+\.cmake", path)}
     assert len(cmake) == 1
     assert found - cmake == {
-        "bin/ckpt", "bin/ckptrun", "include/ckpt/ckpt.h", "include/ckpt/ckpt.hpp",
+        "bin/ckpt", "bin/ckptplan", "bin/ckptrun", "include/ckpt/ckpt.h", "include/ckpt/ckpt.hpp",
         "lib/libckpt.so", "lib/libckpt.so.0", f"lib/libckpt.so.{version}",
         "lib/cmake/ckpt/ckptConfig.cmake", "lib/cmake/ckpt/ckptConfigVersion.cmake",
         "lib/cmake/ckpt/ckptTargets.cmake", "lib/pkgconfig/ckpt.pc",
-        "share/man/man1/ckpt.1", "share/man/man1/ckptrun.1", "share/man/man7/ckpt.7"}
+        "share/doc/ckpt/LICENSE", *(f"share/doc/ckpt/LICENSE.{name}" for name in COMPILED_IN),
+        "share/man/man1/ckpt.1", "share/man/man1/ckptplan.1", "share/man/man1/ckptrun.1", "share/man/man7/ckpt.7"}
+
+
+@pytest.mark.parametrize("name", COMPILED_IN)
+def test_the_notice_of_a_library_that_is_compiled_in_says_whose_it_is_and_the_terms(prefix, name):
+    notice = (prefix / f"share/doc/ckpt/LICENSE.{name}").read_text().lower()
+    assert "copyright" in notice and ("redistribution" in notice or "permission is hereby granted" in notice)
 
 
 def test_the_library_exports_the_functions_of_the_header_and_nothing_else(prefix, repository):
@@ -97,7 +105,7 @@ def test_a_project_that_asks_for_another_version_is_told_so(prefix, tmp_path):
     assert result.returncode != 0 and '"9.0"' in result.stderr
 
 
-@pytest.mark.parametrize("tool", ["ckptrun", "ckpt"])
+@pytest.mark.parametrize("tool", ["ckptrun", "ckptplan", "ckpt"])
 def test_a_tool_tells_the_version_of_the_project(shell, tool, version):
     result = shell([tool, "--version"])
     assert (result.returncode, result.stdout.split()[-1]) == (0, version)
@@ -107,7 +115,7 @@ def test_pkg_config_tells_the_version_of_the_project(shell, version):
     assert shell("pkg-config --modversion ckpt").stdout == f"{version}\n"
 
 
-@pytest.mark.parametrize("page", ["man1/ckptrun.1", "man1/ckpt.1", "man7/ckpt.7"])
+@pytest.mark.parametrize("page", ["man1/ckptrun.1", "man1/ckptplan.1", "man1/ckpt.1", "man7/ckpt.7"])
 def test_a_man_page_is_there_and_well_formed(prefix, page):
     result = subprocess.run(["mandoc", "-T", "lint", "-W", "error", prefix / "share/man" / page],
                             capture_output=True, text=True)

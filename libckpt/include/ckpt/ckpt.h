@@ -8,8 +8,8 @@
  *   - `ckpt_error *` may be NULL. Else it is filled on failure and cleared on success. The caller owns it.
  *   - Strings are UTF-8 and NUL-terminated; they are copied. Arrays are NOT copied: a registered array must stay
  *     valid until ckpt_remove, ckpt_update or ckpt_close.
- *   - Threads: ckpt_stop_due, ckpt_time_left, ckpt_progress and ckpt_wait may be called from any thread;
- *     everything else from one thread at a time per run. Different runs are independent.
+ *   - Threads: ckpt_stop, ckpt_stop_due, ckpt_time_left, ckpt_progress and ckpt_wait may be called from any
+ *     thread; everything else from one thread at a time per run. Different runs are independent.
  *   - A failed ckpt_open, ckpt_add*, ckpt_update or ckpt_restore is sticky: it is printed once on stderr, from then on
  *     ckpt_point says CKPT_STOP and ckpt_close returns 1. So is a point or save before a restore in a run that has
  *     snapshots, and a step that decreases. A failed *save* is not: the older snapshot stands, the program goes on.
@@ -61,7 +61,7 @@ typedef enum ckpt_status {
   CKPT_ERR_MISMATCH = 14,       /* what is registered differs from what the snapshot holds */
   CKPT_ERR_NOT_FOUND = 15,      /* no such array, key, snapshot or run */
   CKPT_ERR_FORKED = 16,         /* called in a forked child */
-  CKPT_ERR_CALLBACK = 17,       /* a pack or unpack function of the program failed */
+  CKPT_ERR_CALLBACK = 17,       /* a pack, unpack or prepare function of the program failed */
   CKPT_ERR_CONFIG = 18,         /* unknown configuration key, or a value that does not parse */
 
   CKPT_ERR_IN_USE = 20,         /* another program owns the run, or may */
@@ -127,7 +127,7 @@ typedef struct ckpt_array {
 /* State whose size changes. `pack` returns the number of bytes the state needs now; it writes them only when `buffer`
    is not NULL and `capacity` suffices; SIZE_MAX means failure. It is called twice per save, from the thread that saves.
    `unpack` gets what pack wrote (valid during the call only), returns 0 on success; it runs only after the whole
-   snapshot has verified. */
+   snapshot has verified. No C++ exception leaves them: libckpt has a C++ runtime of its own. */
 typedef size_t (*ckpt_pack)(void *user, void *buffer, size_t capacity);
 typedef int (*ckpt_unpack)(void *user, const void *data, size_t size);
 
@@ -135,6 +135,7 @@ typedef int (*ckpt_unpack)(void *user, const void *data, size_t size);
 
 typedef struct ckpt_run ckpt_run;
 typedef struct ckpt_config ckpt_config;
+typedef struct ckpt_snapshot ckpt_snapshot;
 
 typedef enum ckpt_verdict { CKPT_GO = 0, CKPT_STOP = 1 } ckpt_verdict;
 
@@ -155,6 +156,10 @@ CKPT_API void ckpt_config_free(ckpt_config **) CKPT_NOEXCEPT;
    CKPT_ERR_IN_USE: another owner is alive, or cannot be proven gone. CKPT_ERR_RANKS: launched with several ranks. */
 CKPT_API ckpt_status ckpt_open(const ckpt_config *, ckpt_run **run, ckpt_error *) CKPT_NOEXCEPT;
 
+/* The run's directory, absolute, valid until ckpt_close, and the number of this block. NULL and 0: the run is inert. */
+CKPT_API const char *ckpt_directory(const ckpt_run *) CKPT_NOEXCEPT;
+CKPT_API uint64_t ckpt_block(const ckpt_run *) CKPT_NOEXCEPT;
+
 /* Registers an array under a name: UTF-8, 1 to 255 bytes, '/' makes groups; no empty, "." or ".." part. */
 CKPT_API ckpt_status ckpt_add(ckpt_run *, const char *name, const ckpt_array *, ckpt_error *) CKPT_NOEXCEPT;
 CKPT_API ckpt_status ckpt_add_packed(ckpt_run *, const char *name, ckpt_pack, ckpt_unpack, void *user,
@@ -170,6 +175,14 @@ CKPT_API ckpt_status ckpt_remove(ckpt_run *, const char *name, ckpt_error *) CKP
 CKPT_API ckpt_status ckpt_set(ckpt_run *, const char *key, const char *json, ckpt_error *) CKPT_NOEXCEPT;
 CKPT_API ckpt_status ckpt_get(ckpt_run *, const char *key, char *json, size_t capacity, size_t *length,
                               ckpt_error *) CKPT_NOEXCEPT;
+
+/* For state that is found out anew each time, as in an interpreter whose objects come, go and move: `prepare` runs before
+   anything is copied, on the thread that saves or restores, and may add, update, remove and set. `snapshot` is NULL at a
+   save; at a restore it is the one about to be restored, to be read and not closed, and `prepare` runs again for the next
+   older one when that turns out damaged. A result other than 0 fails that save (the older snapshot stands) or that restore
+   with CKPT_ERR_CALLBACK. NULL takes it away. */
+typedef int (*ckpt_prepare)(void *user, ckpt_snapshot *snapshot);
+CKPT_API ckpt_status ckpt_on_prepare(ckpt_run *, ckpt_prepare, void *user, ckpt_error *) CKPT_NOEXCEPT;
 
 /* What the snapshot to be restored holds under a name, to allocate before adding: dtype, ndim, shape (data is NULL;
    packed state: CKPT_U8, its size). CKPT_FRESH: there is no snapshot. CKPT_ERR_NOT_FOUND: not in it. */
@@ -196,6 +209,14 @@ CKPT_API ckpt_status ckpt_wait(ckpt_run *, double seconds, ckpt_error *) CKPT_NO
 CKPT_API int ckpt_stop_due(const ckpt_run *) CKPT_NOEXCEPT;      /* 1: leave validation or warm-up early; saves nothing */
 CKPT_API double ckpt_time_left(const ckpt_run *) CKPT_NOEXCEPT;  /* seconds until the stop; INFINITY without a limit */
 
+/* Asks for a stop, as `ckpt stop` does: the next point saves and says CKPT_STOP. Any thread. */
+CKPT_API ckpt_status ckpt_stop(ckpt_run *, const char *reason, ckpt_error *) CKPT_NOEXCEPT;
+
+/* A stop is due where no safe point is near, in a long validation: the run stops at its newest snapshot, and the next block
+   does again what was done since. Waits until that is durable; then leave and call ckpt_close. CKPT_ERR_NOT_FOUND: there is
+   none yet; go on to the next safe point. */
+CKPT_API ckpt_status ckpt_leave(ckpt_run *, ckpt_error *) CKPT_NOEXCEPT;
+
 /* For people and plans: ckpt_progress(run, 12, 300, "epoch", NULL). `total` <= 0: unknown. */
 CKPT_API ckpt_status ckpt_progress(ckpt_run *, double done, double total, const char *unit, ckpt_error *) CKPT_NOEXCEPT;
 
@@ -215,7 +236,6 @@ CKPT_API int ckpt_close(ckpt_run **run) CKPT_NOEXCEPT;
 /* ---- Reading, for everybody --------------------------------------------------------------------------------------- */
 
 typedef struct ckpt_catalog ckpt_catalog;
-typedef struct ckpt_snapshot ckpt_snapshot;
 
 typedef struct ckpt_snapshot_info {
   uint64_t step;
@@ -241,6 +261,9 @@ CKPT_API ckpt_status ckpt_snapshot_array(const ckpt_snapshot *, size_t index, co
 /* Copies one array to `buffer`, contiguous in C order; `size_bytes` must be its size. Every chunk is verified. */
 CKPT_API ckpt_status ckpt_snapshot_read(ckpt_snapshot *, const char *name, void *buffer, size_t size_bytes,
                                         ckpt_error *) CKPT_NOEXCEPT;
+/* A value that ckpt_set put into it; the other arguments are those of ckpt_get. */
+CKPT_API ckpt_status ckpt_snapshot_get(const ckpt_snapshot *, const char *key, char *json, size_t capacity, size_t *length,
+                                       ckpt_error *) CKPT_NOEXCEPT;
 CKPT_API ckpt_status ckpt_snapshot_verify(ckpt_snapshot *, ckpt_error *) CKPT_NOEXCEPT;  /* every byte of it */
 CKPT_API void ckpt_snapshot_close(ckpt_snapshot **) CKPT_NOEXCEPT;
 

@@ -106,6 +106,12 @@ class run {
   run& operator=(const run&) = delete;
   run(run&& other) noexcept : run_(other.run_) { other.run_ = nullptr; }
 
+  std::string directory() const {   // empty: the run is inert
+    const char* path = ckpt_directory(run_);
+    return path ? path : "";
+  }
+  std::uint64_t block() const noexcept { return ckpt_block(run_); }
+
   template <class T>
   void add(const std::string& name, T* data, std::initializer_list<std::uint64_t> shape) {
     add(name, make_array(data, shape));
@@ -137,6 +143,10 @@ class run {
     call([&](ckpt_error* e) { return ckpt_remove(run_, name.c_str(), e); });
   }
 
+  void on_prepare(ckpt_prepare prepare, void* user) {
+    call([&](ckpt_error* e) { return ckpt_on_prepare(run_, prepare, user, e); });
+  }
+
   void set(const std::string& key, const std::string& json) {
     call([&](ckpt_error* e) { return ckpt_set(run_, key.c_str(), json.c_str(), e); });
   }
@@ -166,6 +176,12 @@ class run {
   }
   bool stop_due() const noexcept { return ckpt_stop_due(run_) != 0; }
   double time_left() const noexcept { return ckpt_time_left(run_); }
+  void stop(const std::string& reason) {
+    call([&](ckpt_error* e) { return ckpt_stop(run_, reason.c_str(), e); });
+  }
+  void leave() {
+    call([&](ckpt_error* e) { return ckpt_leave(run_, e); });
+  }
   void progress(double done, double total, const std::string& unit) {
     call([&](ckpt_error* e) { return ckpt_progress(run_, done, total, unit.c_str(), e); });
   }

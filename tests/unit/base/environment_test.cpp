@@ -79,6 +79,13 @@ TEST_CASE("the number of ranks is the launcher's word, and one without a launche
   CHECK(world_size() == 4);
 }
 
+TEST_CASE("one task of a launcher that launches ranks is not alone") {
+  const Variables none(no_launcher);
+  const Variables both(Values{{"SLURM_STEP_NUM_TASKS", "1"}, {"WORLD_SIZE", "4"}});
+  CHECK(started_side_by_side() == 1);
+  CHECK(world_size() == 4);
+}
+
 TEST_CASE("the tasks of a batch script are no ranks yet, and nonsense is no number") {
   const Variables none(no_launcher);
   const Variables variables(Values{{"SLURM_NTASKS", "8"}, {"WORLD_SIZE", "four"}});
@@ -93,6 +100,9 @@ TEST_CASE("the run and the job around a process are read from its environment") 
                                    {"SLURM_JOB_ID", "12"},
                                    {"SLURM_ARRAY_JOB_ID", "10"},
                                    {"SLURM_ARRAY_TASK_ID", "2"},
+                                   {"SLURM_CLUSTER_NAME", "puhti"},
+                                   {"SLURMD_NODENAME", "r01c07"},
+                                   {"SLURM_JOB_END_TIME", "1772373909"},
                                    {"SLURM_RESTART_COUNT", nullptr}});
   const RunEnvironment run = read_run_environment();
   CHECK(run.run == "r");
@@ -103,5 +113,19 @@ TEST_CASE("the run and the job around a process are read from its environment") 
   CHECK(job.id == "12");
   CHECK(job.array_id == "10");
   CHECK(job.array_task == "2");
+  CHECK(job.cluster == "puhti");
+  CHECK(job.node == "r01c07");
+  CHECK(job.end == 1772373909);
+  CHECK(job.end_ignored.empty());
   CHECK(job.restart_count == 0);
+}
+
+TEST_CASE("an end of the job that is no time is none, and can be told of") {
+  for (const char* text : {"-5", "soon", "", "17", "18446744073709551616", "1772373909x", "1e9"}) {
+    const Variables variables(Values{{"SLURM_JOB_END_TIME", text}});
+    const JobEnvironment job = read_job_environment();
+    CAPTURE(text);
+    CHECK(job.end == 0);
+    CHECK(job.end_ignored == text);
+  }
 }

@@ -117,6 +117,15 @@ TEST_CASE("sizes are written for people") {
   CHECK(format_size(std::numeric_limits<std::uint64_t>::max()) == "16384.0 PiB");
 }
 
+TEST_CASE("numbers of things read as people say them") {
+  CHECK(ckpt::count_of(1, "epoch") == "1 epoch");
+  CHECK(ckpt::count_of(0, "epoch") == "0 epochs");
+  CHECK(ckpt::count_of(102, "epoch") == "102 epochs");
+  CHECK(ckpt::count_of(2.394, "epoch") == "2.39 epochs");
+  CHECK(ckpt::count_of(1.001, "epoch") == "1 epoch");
+  CHECK(ckpt::count_of(std::uint64_t{1}, "block") == "1 block");
+}
+
 TEST_CASE("times are written in UTC") {
   CHECK(format_time(0) == "1970-01-01T00:00:00Z");
   CHECK(format_time(1772373909.9) == "2026-03-01T14:05:09Z");

@@ -114,8 +114,9 @@ TEST_CASE("a script without an interpreter line is run by the shell") {
   CHECK(run({folder.script("tool", "exit 9\n")}) == 9);
 }
 
-TEST_CASE("the child starts with INT, USR1 and USR2 ignored and nothing blocked") {
-  CHECK(run({"sh", "-c", "kill -USR1 $$; kill -USR2 $$; kill -INT $$; exit 4"}) == 4);
+TEST_CASE("the child starts with INT, USR1, USR2 and HUP ignored, PIPE as it was, and nothing blocked") {
+  CHECK(run({"sh", "-c", "kill -USR1 $$; kill -USR2 $$; kill -INT $$; kill -HUP $$; exit 4"}) == 4);
+  CHECK(run({"sh", "-c", "kill -PIPE $$"}) == -1);
   CHECK(run({"grep", "-q", "^SigBlk:.*0000000000000000$", "/proc/self/status"}) == 0);
 }
 

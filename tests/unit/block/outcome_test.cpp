@@ -114,7 +114,10 @@ TEST_CASE("a program that was killed by us is a crash that says why") {
   seen.killed = true;
   CHECK_THAT(judge(seen).reason, Catch::Contains("time was up"));
   seen.asked = StopCause::user;
+  CHECK_THAT(judge(seen).reason, Catch::Contains("asked to stop") && Catch::Contains("time was up"));
+  seen.killed_at_once = true;
   CHECK_THAT(judge(seen).reason, Catch::Contains("at once"));
+  seen.killed_at_once = false;
   seen.linked = true;
   seen.asked = StopCause::superseded;
   CHECK_THAT(judge(seen).reason, Catch::Contains("newer block"));

@@ -5,8 +5,8 @@
 
 using namespace ckpt::supervisor;
 
-TEST_CASE("TERM, INT, USR1 and USR2 each ask for a stop, and the first one is the reason") {
-  for (const int number : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) {
+TEST_CASE("TERM, INT, USR1, USR2 and HUP each ask for a stop, and the first one is the reason") {
+  for (const int number : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP}) {
     SignalInbox signals;
     signals.take(0);
     CHECK_FALSE(signals.stop_reason());
@@ -39,6 +39,24 @@ TEST_CASE("TERM twice is one request") {
   ::raise(SIGTERM);
   signals.take(100);
   CHECK_FALSE(signals.stop_now());
+}
+
+TEST_CASE("the end of a terminal is no request where it is ignored, as nohup has it") {
+  const auto before = signal(SIGHUP, SIG_IGN);
+  SignalInbox signals;
+  ::raise(SIGHUP);
+  signals.take(0);
+  CHECK_FALSE(signals.stop_reason());
+  signal(SIGHUP, before);
+}
+
+TEST_CASE("a window of another size is no request, and told once") {
+  SignalInbox signals;
+  ::raise(SIGWINCH);
+  signals.take(0);
+  CHECK_FALSE(signals.stop_reason());
+  CHECK(signals.take_window_change());
+  CHECK_FALSE(signals.take_window_change());
 }
 
 TEST_CASE("the end of a child is no request") {

@@ -61,29 +61,80 @@ TEST_CASE("without a file a run is named after the -m module, else after the pro
 
 TEST_CASE("a name lies below ckpt-runs, a path is taken as it is") {
   const Folder folder;
-  CHECK(identify_run("", {"solver"}).directory == folder.path() / "ckpt-runs/solver");
-  CHECK(identify_run("sweep/3", {"solver"}).directory == folder.path() / "ckpt-runs/sweep/3");
-  CHECK(identify_run("sweep/3", {"solver"}).name == "sweep/3");
-  CHECK(identify_run("./here", {"solver"}).directory == folder.path() / "here");
-  CHECK(identify_run("/scratch/me/run/", {"solver"}).directory == "/scratch/me/run");
-  CHECK(identify_run("/scratch/me/run/", {"solver"}).name == "run");
+  CHECK(identify_run_of_command({"solver"}).directory == folder.path() / "ckpt-runs/solver");
+  CHECK(identify_run("sweep/3").directory == folder.path() / "ckpt-runs/sweep/3");
+  CHECK(identify_run("ckpt-runs/sweep/4").directory == folder.path() / "ckpt-runs/sweep/4");
+  CHECK(identify_run("sweep/3").name == "sweep/3");
+  CHECK(identify_run("./here").directory == folder.path() / "here");
+  CHECK(identify_run("/scratch/me/run/").directory == "/scratch/me/run");
+  CHECK(identify_run("/scratch/me/run/").name == "run");
 }
 
 TEST_CASE("an existing directory that was completed by the shell is a path, not a name") {
   const Folder folder;
   fs::create_directories("ckpt-runs/train");
-  CHECK(identify_run("ckpt-runs/train/", {"solver"}).directory == folder.path() / "ckpt-runs/train");
+  CHECK(identify_run("ckpt-runs/train/").directory == folder.path() / "ckpt-runs/train");
 }
 
 TEST_CASE("variables in the name of a run are replaced, an unset one is an error") {
   const Folder folder;
   ::setenv("IDENTITY_TEST_TASK", "7", 1);
-  CHECK(identify_run("sweep/{IDENTITY_TEST_TASK}", {"solver"}).name == "sweep/7");
+  CHECK(identify_run("sweep/{IDENTITY_TEST_TASK}").name == "sweep/7");
   ::unsetenv("IDENTITY_TEST_TASK");
-  CHECK_THROWS_AS(identify_run("sweep/{IDENTITY_TEST_TASK}", {"solver"}), Error);
+  CHECK_THROWS_AS(identify_run("sweep/{IDENTITY_TEST_TASK}"), Error);
 }
 
-TEST_CASE("the root directory is no run") { CHECK_THROWS_AS(identify_run("/", {"solver"}), Error); }
+TEST_CASE("the root directory is no run") { CHECK_THROWS_AS(identify_run("/"), Error); }
+
+TEST_CASE("a job's run is named after the job, a trial's after job and task") {
+  const Folder folder;
+  JobEnvironment job;
+  job.id = "12";
+  job.name = "fashion";
+  CHECK(identify_run_of_job(job, std::nullopt, {"solver"}).name == "fashion");
+  job.array_task = "7";
+  CHECK(identify_run_of_job(job, true, {"solver"}).name == "fashion");
+  CHECK(identify_run_of_job(job, false, {"solver"}).name == "fashion/7");
+  CHECK(identify_run_of_job(job, false, {"solver"}).directory == folder.path() / "ckpt-runs/fashion/7");
+}
+
+TEST_CASE("a job that sbatch named after its script has a run named after it without the ending") {
+  const Folder folder;
+  JobEnvironment job;
+  for (const char* name : {"train.sh", "train.sbatch", "train.slurm", "train"}) {
+    job.name = name;
+    CHECK(identify_run_of_job(job, true, {"solver"}).name == "train");
+  }
+  job.name = "train.v2";
+  CHECK(identify_run_of_job(job, true, {"solver"}).name == "train.v2");
+  job.name = ".sh";
+  CHECK(identify_run_of_job(job, true, {"solver"}).name == "solver");
+}
+
+TEST_CASE("a job's name that is the scheduler's habit, or no file name, names no run") {
+  const Folder folder;
+  JobEnvironment job;
+  for (const char* name : {"wrap", "interactive", "bash", "", ".."}) {
+    job.name = name;
+    CHECK(identify_run_of_job(job, true, {"solver"}).name == "solver");
+  }
+  job.name = "../x/y";
+  CHECK(identify_run_of_job(job, true, {"solver"}).name == "..-x-y");
+}
+
+TEST_CASE("chain or sweep is never guessed: a run that is there tells, else the user must") {
+  const Folder folder;
+  JobEnvironment job;
+  job.name = "fashion";
+  job.array_id = "12";
+  job.array_task = "7";
+  CHECK_THROWS_WITH(identify_run_of_job(job, std::nullopt, {"solver"}),
+                    Catch::Contains("--run fashion ") && Catch::Contains("'fashion/{SLURM_ARRAY_TASK_ID}'"));
+  fs::create_directories("ckpt-runs/fashion/snapshots");
+  CHECK(identify_run_of_job(job, std::nullopt, {"solver"}).name == "fashion");
+  fs::create_directories("ckpt-runs/fashion/7");
+  CHECK(identify_run_of_job(job, std::nullopt, {"solver"}).name == "fashion/7");
+}
 
 TEST_CASE("equal commands have no difference") {
   CHECK_FALSE(command_difference({"a", "b"}, {"a", "b"}));

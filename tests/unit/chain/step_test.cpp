@@ -219,10 +219,133 @@ TEST_CASE("a program that could not be started is not tried again") {
   CHECK(story.end(Outcome::crashed).action == Action::fail);
 }
 
-TEST_CASE("a superseded block stops here, since another one goes on") {
+TEST_CASE("a superseded block stops here, since another one goes on, and concludes nothing") {
   Story story;
-  CHECK(story.block(Outcome::stopped, 10, StopCause::superseded).action == Action::stop);
-  CHECK(story.block(Outcome::crashed, 0, StopCause::superseded).action == Action::stop);
+  CHECK(story.block(Outcome::stopped, 10, StopCause::superseded).action == Action::superseded);
+  CHECK(story.block(Outcome::crashed, 0, StopCause::superseded).action == Action::superseded);
+  CHECK_FALSE(concludes(Action::superseded));
+}
+
+TEST_CASE("a block that was cut short by its job is continued, whatever it did until then") {
+  for (const Outcome outcome : {Outcome::stopped, Outcome::crashed}) {
+    Story story;
+    BlockResult& first = story.begin();
+    first.asked = StopCause::job;      // preempted before its first safe point
+    first.reached_point = false;
+    first.whole_seconds = 86400;
+    CHECK(story.end(outcome).action == Action::start_fresh);
+    story.block(Outcome::stopped, 10);
+    for (int i = 0; i < 20; ++i) {     // and never counts as missing progress
+      BlockResult& last = story.begin();
+      last.asked = StopCause::job;
+      last.whole_seconds = 86400;
+      CHECK(story.end(outcome).action == Action::resume);
+    }
+  }
+}
+
+TEST_CASE("a block whose end a preemption brought nearer is continued, but a crash in it is a crash") {
+  Story story;
+  story.block(Outcome::stopped, 10);
+  for (const StopCause asked : {StopCause::nobody, StopCause::deadline, StopCause::job}) {
+    BlockResult& last = story.begin();
+    last.asked = asked;
+    last.end_moved_nearer = true;
+    CHECK(story.end(Outcome::stopped).action == Action::resume);
+  }
+  BlockResult& last = story.begin();
+  last.end_moved_nearer = true;
+  CHECK(story.end(Outcome::crashed).action == Action::retry);
+}
+
+TEST_CASE("a device that is broken from the start is tried once more, which may be elsewhere") {
+  Story story;
+  for (const Action expected : {Action::retry, Action::stop}) {
+    BlockResult& first = story.begin();
+    first.reached_point = false;
+    first.crash = CrashKind::device;
+    CHECK(story.end(Outcome::crashed).action == expected);
+  }
+}
+
+TEST_CASE("a warning signal late in a block is its time being up: without progress the chain stops") {
+  Story story;
+  story.block(Outcome::stopped, 10);
+  BlockResult& last = story.begin();
+  last.asked = StopCause::job;
+  last.whole_seconds = 3700;
+  CHECK(story.end(Outcome::stopped).action == Action::stop);
+}
+
+TEST_CASE("a job that was still waiting when its chain ended ends as the chain did") {
+  ChainFacts facts;
+  facts.newest = SnapshotId{3, 10};
+  for (const Action action : {Action::stop, Action::leave, Action::fail}) {
+    facts.concluded = Conclusion{action, "no progress", 3, "4711"};
+    const Decision decision = decide(facts, Event::starting);
+    CHECK(decision.action == action);
+    CHECK(contains(decision.reason, "block 3 ended this chain: no progress"));
+  }
+  facts.reopened = true;   // the word stands in the job's script: it was meant for the first task
+  CHECK(decide(facts, Event::starting).action == Action::fail);
+  facts.complete = true;
+  facts.concluded->action = Action::complete;
+  CHECK(decide(facts, Event::starting).action == Action::complete);
+  facts.concluded.reset();
+  CHECK(decide(facts, Event::starting).action == Action::resume);
+}
+
+TEST_CASE("blocks that left no word are judged by whoever comes next") {
+  ChainFacts facts;
+  facts.newest = SnapshotId{1, 10};
+  facts.ever_had_snapshots = true;
+  BlockResult killed;
+  killed.block = 2;
+  killed.linked = killed.reached_point = true;
+  killed.resumed_from = killed.newest = facts.newest;
+  killed.reason = "its job was killed for memory";
+  facts.ended = {killed};
+  facts.judge_last = true;
+  CHECK(decide(facts, Event::starting).action == Action::resume);
+  killed.block = 3;
+  facts.ended.push_back(killed);
+  const Decision decision = decide(facts, Event::starting);
+  CHECK(decision.action == Action::stop);
+  CHECK(contains(decision.reason, "killed for memory"));
+}
+
+TEST_CASE("a job with too little time left leaves the work to the next one, and says so") {
+  ChainFacts facts;
+  facts.newest = SnapshotId{1, 10};
+  facts.block_seconds = 86400;
+  facts.expected_costs = {.between_points = 600, .stage = 1, .drain = 20, .publish = 0};
+  facts.seconds_left = 640;
+  const Decision decision = decide(facts, Event::starting);
+  CHECK(decision.action == Action::hand_on);
+  CHECK_FALSE(concludes(decision.action));
+  CHECK(contains(decision.reason, "too little of this job is left (11 min)"));
+  facts.seconds_left = 660;
+  CHECK(decide(facts, Event::starting).action == Action::resume);
+}
+
+TEST_CASE("a block that began late in its job and made no progress says nothing about a whole one") {
+  Story story;
+  story.facts.block_seconds = 86400;
+  story.block(Outcome::stopped, 10);
+  BlockResult& late = story.begin();
+  late.asked = StopCause::deadline;
+  late.whole_seconds = 1800;
+  CHECK(story.end(Outcome::stopped).action == Action::resume);
+  BlockResult& whole = story.begin();
+  whole.asked = StopCause::deadline;
+  whole.whole_seconds = 86300;
+  CHECK(story.end(Outcome::stopped).action == Action::stop);
+}
+
+TEST_CASE("actions keep their names") {
+  for (int action = 0; action <= static_cast<int>(Action::fail); ++action)
+    CHECK(parse_action(name(static_cast<Action>(action))) == static_cast<Action>(action));
+  CHECK_FALSE(parse_action("dance"));
 }
 
 TEST_CASE("crashes of an earlier ckptrun do not count: an explicit start is a new attempt") {

@@ -5,9 +5,13 @@
 
 #include <chrono>
 #include <csignal>
+#include <nlohmann/json.hpp>
 #include <thread>
 #include <cstdlib>
+#include <unistd.h>
 
+#include "rundir/layout.hpp"
+#include "rundir/ledger.hpp"
 #include "scratch_run.hpp"
 
 using namespace ckpt::testing;
@@ -378,4 +382,40 @@ TEST_CASE("a full disk at the very end turns neither finished nor stopped work i
   world.disk->fail_if([](const FakeDisk::Call& call) { return call.path.find(".end.json") != std::string::npos; }, ENOSPC);
   REQUIRE(ckpt_finish(run.run, 2, &run.error) == CKPT_OK);
   REQUIRE(run.close() == 0);
+}
+
+namespace {
+
+std::vector<nlohmann::json> ledger_events(const std::string& event) {
+  std::vector<nlohmann::json> found;
+  const ckpt::rundir::Layout layout(run_directory);
+  for (auto& line : ckpt::rundir::read_ledger(ckpt::io::file_system(), layout.program_ledger(1, ::getpid())))
+    if (line.at("event") == event) found.push_back(std::move(line));
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("the ledger tells when the first safe point was reached, once") {
+  ScratchWorld world;
+  std::vector<float> w(10);
+  ScratchRun run;
+  run.add("w", w);
+  run.restore();
+  CHECK(ledger_events("first_point").empty());
+  for (std::uint64_t step = 0; step < 3; ++step) REQUIRE(ckpt_point(run.run, step) == CKPT_GO);
+  const auto told = ledger_events("first_point");
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].at("step") == 0);
+}
+
+TEST_CASE("the ledger tells when progress reached a whole unit, so that others learn what an epoch takes") {
+  ScratchWorld world;
+  ScratchRun run;
+  for (const double done : {0.0, 0.25, 0.5, 0.75}) REQUIRE(ckpt_progress(run.run, done, 3, "epoch", nullptr) == CKPT_OK);
+  const auto told = ledger_events("progress");
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].at("done") == 0.0);
+  CHECK(told[0].at("total") == 3.0);
+  CHECK(told[0].at("unit") == "epoch");
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a program that checks nothing may rely on: after a failed open, add or restore it leaves at once with 1.
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -243,6 +244,20 @@ TEST_CASE("a forked child cannot use the run, and does not harm it") {
   REQUIRE(ckpt_point(run.run, 1) == CKPT_GO);
   REQUIRE(ckpt_finish(run.run, 2, nullptr) == CKPT_OK);
   REQUIRE(run.close() == 0);
+}
+
+TEST_CASE("SIGTERM ends a forked child although the program it came from only takes note of it") {
+  ScratchWorld world;
+  ScratchRun run;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::raise(SIGTERM);
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  REQUIRE(WIFSIGNALED(status));
+  REQUIRE(WTERMSIG(status) == SIGTERM);
 }
 
 TEST_CASE("several ranks are refused before anything is touched") {

@@ -30,7 +30,10 @@ TEST_CASE("a claim tells everything about its claimer, bytes that are no text in
   PreparedRun run;
   auto blocks = run.blocks();
   Claim claim = claim_of(somebody(4711));
-  claim.job_id = "1234_7";
+  claim.job_id = "1235";
+  claim.cluster = "puhti";
+  claim.array_id = "1234";
+  claim.array_task = "7";
   claim.restart_count = 2;
   claim.command = {"python", "tr\xe9s.py", "--name", "très", ""};
   claim.block_seconds = 86400;
@@ -40,7 +43,10 @@ TEST_CASE("a claim tells everything about its claimer, bytes that are no text in
   CHECK(read->block == 1);
   CHECK(read->role == "ckptrun");
   CHECK(read->who == claim.who);
-  CHECK(read->job_id == "1234_7");
+  CHECK(read->job_id == "1235");
+  CHECK(read->cluster == "puhti");
+  CHECK(read->array_id == "1234");
+  CHECK(read->array_task == "7");
   CHECK(read->restart_count == 2);
   CHECK(read->command == claim.command);
   CHECK(read->claimed == claim.claimed);
@@ -194,6 +200,12 @@ TEST_CASE("a run with one linked program links libckpt for good, and a wrapped c
   REQUIRE(blocks.read_attachments(2).size() == 1);
   CHECK(blocks.read_attachments(2)[0].linked);
   CHECK(blocks.read_attachments(2)[0].who == somebody(6));
+}
+
+TEST_CASE("a run forked from one that links libckpt links it before its first program has") {
+  PreparedRun run;
+  run.catalog().mark_has_snapshots();
+  CHECK(run.blocks().links_libckpt());
 }
 
 TEST_CASE("attaching twice is once, and a dead process of the same number gives way, any other does not") {

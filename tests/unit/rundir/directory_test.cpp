@@ -4,11 +4,13 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 
 #include "captured_log.hpp"
 #include "fault/for_each_call.hpp"
 #include "prepared_run.hpp"
+#include "rundir/directory_check.hpp"
 
 using namespace ckpt;
 using namespace ckpt::rundir;
@@ -45,6 +47,19 @@ TEST_CASE("a run directory is made with its parents, private, and for good") {
     CHECK(info_of(*after, part).mode == 0700);
   CHECK(info_of(disk, run.logs()).kind == io::FileKind::directory);
   CHECK(disk.files().empty());
+}
+
+TEST_CASE("checking makes nothing, and tells where the first thing would be made") {
+  FakeDisk disk;
+  disk.make_directories("/scratch");
+  CHECK(check_run_directory(disk, run, {}) == "/scratch");
+  io::FileInfo ignored;
+  CHECK(disk.info("/scratch/alice", ignored) == ENOENT);
+  disk.make_directories(run.directory());
+  CHECK(check_run_directory(disk, run, {.allow_other_owner = true}) == run.directory());
+  CHECK(disk.info(run.blocks(), ignored) == ENOENT);
+  disk.put(run.directory() + "/thesis.tex", "");
+  CHECK_THROWS_WITH(check_run_directory(disk, run, {}), Catch::Contains("thesis.tex"));
 }
 
 TEST_CASE("a parent directory with setgid makes the run readable by its group") {

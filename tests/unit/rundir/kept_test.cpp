@@ -97,3 +97,20 @@ TEST_CASE("whatever call fails, the name keeps the old snapshot or the new one w
         }
       });
 }
+
+TEST_CASE("a snapshot taken over from elsewhere is durable, and the run never again one that begins from zero") {
+  PreparedRun run;
+  run.put_snapshot(1, 5);
+  run.disk.set_links_refused(GENERATE(0, EXDEV));
+  run.catalog().adopt(run.layout.snapshot({1, 5}), {2, 5});
+  const auto after = run.disk.after_power_loss();
+  CHECK(after->content(run.layout.snapshot({2, 5})) == "state of step 5");
+  CHECK(Catalog(*after, run.layout, {}).ever_had_snapshots());
+}
+
+TEST_CASE("a snapshot that could not be taken over leaves a run that has lost it, not one that begins from zero") {
+  PreparedRun run;
+  CHECK(thrown_by([&] { run.catalog().adopt("/scratch/gone.h5", {1, 5}); }).status == CKPT_ERR_NOT_FOUND);
+  CHECK(run.catalog().list().empty());
+  CHECK(run.catalog().ever_had_snapshots());
+}

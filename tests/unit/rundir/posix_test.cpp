@@ -8,9 +8,11 @@
 
 #include <cstdio>
 
+#include "captured_log.hpp"
 #include "io/publish.hpp"
 #include "prepared_run.hpp"
 #include "rundir/run_record.hpp"
+#include "rundir/sharing.hpp"
 #include "unit/io/temporary_directory.hpp"
 
 using namespace ckpt;
@@ -89,6 +91,30 @@ TEST_CASE("a run in a group's directory on the real disk is readable by the grou
   REQUIRE(blocks.claim(claim_of(somebody(1))));
   CHECK(mode_of(layout.block_record(1)) == 0640);
   CHECK(prepare_run_directory(disk(), layout, anywhere).file == 0640);
+}
+
+TEST_CASE("a shared run is readable by the group whatever the umask, later too, and its new parents let the group through") {
+  const TemporaryDirectory here;
+  const Umask umask(077);
+  const Layout layout(here / "a/run");
+  const Permissions permissions = prepare_shared_run_directory(disk(), layout, anywhere);
+  CHECK(mode_of(here / "a") == 0750);
+  for (const auto& path : {layout.directory(), layout.blocks(), layout.snapshots(), layout.kept(), layout.control(), layout.logs()})
+    CHECK(mode_of(path) == 02750);
+  publish(layout, permissions, {1, 1});
+  CHECK(mode_of(layout.snapshot({1, 1})) == 0640);
+  write_run_record(disk(), layout, {}, prepare_run_directory(disk(), layout, anywhere));
+  CHECK(mode_of(layout.run_json()) == 0640);
+}
+
+TEST_CASE("a private run stays private when it is to be shared, and how to share it is told") {
+  const TemporaryDirectory here;
+  const Layout layout(here / "run");
+  prepare_run_directory(disk(), layout, anywhere);
+  const CapturedLog log;
+  CHECK(prepare_shared_run_directory(disk(), layout, anywhere).file == 0600);
+  CHECK_THAT(log.text(), Catch::Contains("chmod -R g+rX '" + layout.directory() + "' && chmod g+s"));
+  CHECK(mode_of(layout.directory()) == 0700);
 }
 
 TEST_CASE("a life on the real disk: claims, snapshots, kept ones, requests, and nothing is left over") {

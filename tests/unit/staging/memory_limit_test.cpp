@@ -53,6 +53,17 @@ TEST_CASE("where nothing can be read nothing is limited") {
 
 TEST_CASE("malformed files are as good as absent") { CHECK(allowed_in("malformed") == 20'000 * 1024); }
 
+TEST_CASE("kills for memory are counted in every group that has a limit, at it or above it, and only there") {
+  const auto killed_in = [](const char* machine) {
+    return ckpt::staging::processes_killed_for_memory((std::string(RECORDED_DIRECTORY "/") + machine).c_str());
+  };
+  CHECK(killed_in("v1-slurm-job") == 3);     // two of the step, one of the job; the machine's nine are not ours
+  CHECK(killed_in("v1-slurm-task") == 1);    // told in the task's group, which has no limit of its own
+  CHECK(killed_in("v2-parent") == 5);
+  CHECK(killed_in("v1-unlimited") == 0);
+  CHECK(killed_in("absent") == 0);
+}
+
 TEST_CASE("this machine allows something, and not more than it has") {
   const std::uint64_t allowed = ckpt::staging::memory_still_allowed();
   CHECK(allowed > mebibyte);

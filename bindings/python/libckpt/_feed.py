@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One loader's way through an epoch: how many batches were given out, and how to get there again exactly.
+
+A loader that can say where it is (torchdata's StatefulDataLoader) is asked. Any other is replayed: the random numbers are put
+back to where they were when its iteration began, the same number of batches is drawn and dropped. That repeats what samplers
+and workers did, whatever they are; it costs the loading of those batches, which is said."""
+from __future__ import annotations
+
+import sys
+import time
+
+from . import _random, _workers
+from ._log import say
+
+END = object()       # no batch
+
+
+class Feed:
+    """`index`: batches given out in this pass. `position()` is what to save of it, `open(position)` goes on from there."""
+
+    def __init__(self, loader, name, resume="auto"):
+        if resume not in ("auto", "replay", "epoch"):
+            raise ValueError(f"resume={resume!r} is none of 'auto', 'replay', 'epoch'")
+        self.loader, self.name, self.resume = loader, name, resume
+        self.index = 0
+        self.complete = False
+        self._start = None           # random numbers before the iteration began
+        self._ahead = None           # random numbers, and the loader's state, before a batch was drawn ahead
+        self._loader_state = None
+        self._draws_ahead = draws_ahead(loader)
+        self._before = None          # where the loader itself draws ahead: random numbers before it was asked last
+        self.known_generators: dict = {}     # all that the run knows, this loader's among them
+        self._length = length_of(loader)
+        self._stateful = (resume == "auto" and not self._draws_ahead
+                          and all(hasattr(loader, name) for name in ("state_dict", "load_state_dict")))
+
+    def open(self, position=None):
+        """An iterator that stands at `position` (None: the beginning)."""
+        _workers.protect(self.loader)
+        self._ahead = position and position["ahead"]
+        self._before = position and position.get("before")
+        if position and position["state"] is not None and self._stateful:
+            self.loader.load_state_dict(position["state"])
+            self.index = position["index"]
+            return self._iterate()
+        self._start = position["start"] if position else _random.capture(self.known_generators)
+        if position:
+            _random.apply(self._start, self.known_generators)
+        batches = self._iterate()
+        if position:
+            self._replay(batches, position["index"])
+        return batches
+
+    def tell_epoch(self, epoch):
+        """Accelerate shuffles by the epoch that it has counted itself, from 0 in each start of the program."""
+        if self._draws_ahead:
+            self.loader.set_epoch(epoch)
+
+    def _iterate(self):
+        with _workers.signals_wait():
+            return iter(self.loader)
+
+    def _replay(self, batches, count):
+        begun = time.monotonic()
+        for number in range(1, count + 1):
+            if number == count and self._before:
+                _random.apply(self._before, self.known_generators)       # it draws the batch that will be used next
+            if next(batches, END) is END:
+                raise RuntimeError(f"the loader '{self.name}' gave {count} batches before and only {self.index} now: its data "
+                                   "changed since the snapshot")
+            self.index += 1
+        say(f"{count} batches of the loader '{self.name}' were drawn again in {time.monotonic() - begun:.1f} s, to stand where "
+            "the last block stopped; torchdata's StatefulDataLoader or batches(..., resume=\"epoch\") saves that time")
+
+    def position(self):
+        """What to save: it belongs to the moment after a batch has been used and before the next is given out."""
+        if self.complete:
+            return {"index": self.index, "complete": True}
+        state = self._loader_state if self._ahead else self.loader.state_dict() if self._stateful else None
+        return {"index": self.index, "complete": False, "start": self._start, "state": state, "ahead": self._ahead,
+                "before": self._before}
+
+    def batches(self, iterator, settle):
+        """(batch, is it the last) of each. `settle` puts back the random numbers of a resumed run: it is called once the
+        iterator stands where it stood. Where only the end tells the length, one batch is drawn ahead."""
+        if self._length is None:
+            yield from self._ahead_of_use(iterator, settle)
+            return
+        settle()
+        while (batch := self._next(iterator)) is not END:
+            yield batch, self.index + 1 >= self._length
+
+    def _next(self, iterator):
+        if self._draws_ahead:
+            self._before = _random.capture(self.known_generators)
+        return next(iterator, END)
+
+    def is_near_end(self, group: int) -> bool:
+        """Whether the next group of batches is the last."""
+        return self._length is not None and self.index + group >= self._length
+
+    def _ahead_of_use(self, iterator, settle):
+        if self._ahead:
+            _random.apply(self._ahead, self.known_generators)
+        batch = next(iterator, END)
+        settle()
+        while batch is not END:
+            self._ahead = _random.capture(self.known_generators)
+            self._loader_state = self.loader.state_dict() if self._stateful else None
+            ahead = next(iterator, END)
+            yield batch, ahead is END
+            batch = ahead
+
+
+def draws_ahead(loader) -> bool:
+    """Whether a loader draws a batch before the one before it is used: those that Hugging Face Accelerate has prepared do."""
+    accelerate = sys.modules.get("accelerate.data_loader")
+    return accelerate is not None and isinstance(loader, accelerate.DataLoaderStateMixin)
+
+
+def generators_of(loader):
+    """Random generators that belong to a loader, its samplers or its dataset."""
+    batch_sampler = getattr(loader, "batch_sampler", None)
+    return _random.generators_in(("loader", loader), ("sampler", getattr(loader, "sampler", None)),
+                                 ("batch_sampler", batch_sampler),
+                                 ("batch_sampler.sampler", getattr(batch_sampler, "sampler", None)),
+                                 ("dataset", getattr(loader, "dataset", None)))
+
+
+def length_of(loader) -> int | None:
+    """Batches in one pass; None where only the end will tell (a torch IterableDataset's length is a guess)."""
+    data = sys.modules.get("torch.utils.data")
+    if data is not None and isinstance(getattr(loader, "dataset", None), data.IterableDataset):
+        return None
+    try:
+        return len(loader)
+    except TypeError:
+        return None

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loops of a training, each batch and each epoch with a safe point, and how to stand in the middle of them again."""
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, Iterable, Iterator
+
+from . import _random
+from ._abi import Error
+from ._ending import left_by_break
+from ._feed import Feed, generators_of
+from ._numpy import set_generator_state
+from ._workers import protect, signals_wait
+
+
+class Loops:
+    """`step` and `epoch` count what is complete. A loader that is iterated in another's loop, or in that of steps(), makes no safe
+    points of its own: only the outermost one knows when a step is complete."""
+
+    def __init__(self, session):
+        self._session = session
+        self.step = 0
+        self.epoch = 0
+        self._ended = False                        # the loop over epochs() or steps() has ended, in good order
+        self._driver: Any = None                   # who makes the safe points now
+        self._in_epoch = False
+        self._epoch_step = 0                       # self.step when the epoch began
+        self._epoch_random: dict | None = None     # random numbers when the epoch began
+        self._feeds: dict[str, Feed] = {}          # loaders of this epoch, by name
+        self._generators: dict[str, Any] = {}      # all random generators known, by where they are
+        self._tail_seconds = 0.0                   # from the last safe point in an epoch to the epoch's end, measured last
+        self._tail_begin: float | None = None
+        self._resumed_step: int | None = None
+        self._pending_feeds: dict[str, dict] = {}  # of the snapshot: where loaders stand
+        self._pending_random: dict | None = None   # of the snapshot: put back when the loop stands there again
+        self._given: dict[str, Any] = {}           # of the snapshot: states of generators, for loaders not seen yet
+        self._vars_at_epoch: dict | None = None
+
+    # ---- Where it stands ---------------------------------------------------------------------------------------------------
+
+    def _position(self) -> dict:
+        feeds = {name: feed.position() for name, feed in self._feeds.items()}
+        return {"epoch": self.epoch, "epoch_step": self._epoch_step, "epoch_random": self._epoch_random if feeds else None,
+                "feeds": self._pending_feeds | feeds, "tail_seconds": self._tail_seconds}
+
+    def _put_back_position(self, position: dict, random: dict, step: int):
+        self.step, self.epoch = step, position["epoch"]
+        self._epoch_step, self._epoch_random = position["epoch_step"], position["epoch_random"]
+        self._tail_seconds = position["tail_seconds"]
+        self._pending_feeds = position["feeds"]
+        self._pending_random, self._given = random, dict(random["given"])
+        _random.apply(random, self._generators)    # for loops of one's own; those below put it back once more
+
+    def _settle(self):
+        """The loop stands where the snapshot was made: random numbers last."""
+        if self._pending_random is not None:
+            _random.apply(self._pending_random, self._generators)
+            self._pending_random = None
+
+    @property
+    def batch(self) -> int:
+        """Batches of the running epoch that are complete: ``enumerate(run.batches(loader), run.batch)`` counts on."""
+        if isinstance(self._driver, Feed):
+            return self._driver.index
+        return max((position["index"] for position in self._pending_feeds.values()), default=0)
+
+    @property
+    def _next_step(self) -> int:
+        """The step of the next safe point: what is reported now belongs to it."""
+        counted = self._in_epoch and self._driver is None and self.step > self._epoch_step
+        return self.step if counted else self.step + 1
+
+    # ---- Loops -------------------------------------------------------------------------------------------------------------
+
+    def epochs(self, total: float) -> Iterator[int]:
+        """``for epoch in run.epochs(300)``: the epochs that are left, from 0. After each there is a safe point, and between them
+        those of batches(). Leaves by raising Stopped when time is up. ``math.inf``: until the script says `break`."""
+        self._settle_before_epoch()
+        try:
+            while self.epoch < total:
+                self._begin_epoch(total)
+                yield self.epoch
+                self._in_epoch = False
+                self._complete_epoch()
+                if self.epoch < total:
+                    self._safe_point()
+        except GeneratorExit:
+            self._ended, self._in_epoch = left_by_break(), False
+            raise
+        self._end_loop()
+
+    def _settle_before_epoch(self):
+        if not self._pending_feeds:
+            self._settle()
+        elif self._epoch_random:
+            _random.apply(self._epoch_random, self._generators)    # what precedes batches() in the epoch sees what it saw
+
+    def _begin_epoch(self, total):
+        self._in_epoch = True
+        if not self._pending_feeds:
+            self._epoch_step = self.step
+            self._epoch_random = _random.capture(self._generators)
+        self._vars_at_epoch = dict(self.vars) if self._pending_feeds else None
+        if total < math.inf:
+            self._session.progress(self.epoch, total, "epoch")
+
+    def _complete_epoch(self):
+        """An epoch whose loaders are through counts, also one that is left by `break` or finish()."""
+        if not all(feed.complete for feed in self._feeds.values()) or not (self._feeds or self._epoch_random):
+            return
+        self.epoch += 1
+        if self.step == self._epoch_step:
+            self.step += 1
+        self._feeds.clear()
+        self._pending_feeds.clear()
+        self._epoch_step, self._epoch_random = self.step, None
+        if self._tail_begin is not None:
+            self._tail_seconds, self._tail_begin = time.monotonic() - self._tail_begin, None
+
+    def _end_loop(self):
+        """The state is saved now: a long test may follow before the script's end makes it complete."""
+        self._ended = True
+        if self.step != self._resumed_step and self._session.is_open:
+            if self._best.due:
+                self._best.saving_at(self.step)
+            self._save_now()
+
+    def steps(self, total: int) -> Iterator[int]:
+        """``for step in run.steps(100_000)``: the steps that are left, from 0, a safe point after each."""
+        self._settle()
+        self._driver = "steps"
+        try:
+            while self.step < total:
+                yield self.step
+                self.step += 1
+                if self.step < total:
+                    self._safe_point()
+        except GeneratorExit:
+            self._ended = left_by_break()
+            self.step += self._ended
+            raise
+        finally:
+            self._driver = None
+        self._end_loop()
+
+    def point(self):
+        """A safe point of a loop of one's own: one more step is complete. ``while run.step < total: ...; run.point()``"""
+        if self._driver is not None:
+            raise Error("run.point() inside a loop over run.batches() or run.steps(): these make the safe points themselves")
+        self._pending_random = None
+        self.step += 1
+        self._safe_point()
+
+    def batches(self, loader: Iterable, *, name: str | None = None, accumulate: int = 1, resume: str = "auto") -> Iterator:
+        """The loader's batches that are left in this epoch, a safe point after each but the last (the epoch's end is that one's).
+
+        Args:
+            loader: a DataLoader or anything that can be iterated anew each epoch.
+            name: needed when several loaders are used in one epoch.
+            accumulate: gradients are accumulated over so many batches: safe points, and steps, only after each group.
+            resume: "auto" asks a loader that can say where it is (StatefulDataLoader), and replays others: the batches that
+                were used are drawn again and dropped; "replay" always replays; "epoch" makes no safe points inside the epoch.
+        """
+        if accumulate < 1:
+            raise ValueError(f"accumulate={accumulate} is no number of batches")
+        return self._batches(Feed(loader, name or "batches", resume), accumulate)
+
+    def _batches(self, feed, accumulate):
+        position = self._enter(feed)
+        if position and position["complete"]:
+            feed.complete, feed.index = True, position["index"]
+            return
+        drives = self._driver is None
+        if drives:
+            self._driver = feed
+        try:
+            feed.tell_epoch(self.epoch)
+            iterator, settle = self._open(feed, position)
+            for batch, last in feed.batches(iterator, settle):
+                feed.index += not drives     # used by the time the driver makes its next safe point
+                yield batch
+                if drives:
+                    self._used(feed, accumulate, last)
+            feed.complete = True
+        except GeneratorExit:
+            if drives:
+                self._used(feed, 1, True)
+            feed.complete = True
+            raise
+        finally:
+            if drives:
+                self._driver = None
+
+    def _enter(self, feed) -> dict | None:
+        known = self._feeds.get(feed.name)
+        if known is not None and (self._in_epoch or not known.complete):
+            raise Error(f"two loaders '{feed.name}' in one epoch: give each its name, run.batches(loader, name=\"...\")")
+        self._feeds[feed.name] = feed
+        self._see(feed.name, feed.loader)
+        feed.known_generators = self._generators
+        return self._pending_feeds.pop(feed.name, None)
+
+    def _see(self, name, loader):
+        """A loader's random generators are saved from now on, and put back if the snapshot has them."""
+        for place, generator in generators_of(loader).items():
+            label = f"{name}.{place}"
+            self._generators[label] = generator
+            if label in self._given:
+                set_generator_state(generator, self._given.pop(label))
+
+    def _open(self, feed, position):
+        """The feed's iterator, and the function that puts random numbers back once it stands there."""
+        if position is None:
+            return feed.open(), self._settle
+        goal = self._pending_random or _random.capture(self._generators)
+        self._pending_random = None
+        iterator = feed.open(position)
+
+        def settle():
+            _random.apply(goal, self._generators)
+            if self._vars_at_epoch is not None:      # what the epoch's first lines set, it had set before the snapshot
+                self.vars.clear()
+                self.vars.update(self._vars_at_epoch)
+                self._vars_at_epoch = None
+        return iterator, settle
+
+    def _used(self, feed, accumulate, last):
+        """The batch that was given out last has been used."""
+        feed.index += 1
+        feed.complete = last
+        if not last and feed.index % accumulate:
+            return
+        self.step += 1
+        if last or feed.resume == "epoch":
+            return
+        if feed.is_near_end(accumulate):
+            self._tail_begin = time.monotonic()
+            self._stop_before_tail()
+        self._safe_point()
+
+    def _stop_before_tail(self):
+        """A validation that would be cut off is better not begun."""
+        if self._session.seconds_left() < self._tail_seconds and self.step != self._resumed_step:
+            self._session.ask_to_stop(f"the rest of the epoch, {self._tail_seconds:.0f} s, does not fit any more")
+
+    def eval(self, loader: Iterable, *, name: str = "eval") -> Iterator:
+        """The loader's batches, for a validation or a test. Nothing is saved in it; when a stop is due it leaves, the run stops at
+        its newest snapshot, and the next block comes here again."""
+        protect(loader)
+        self._see(name, loader)
+        with signals_wait():
+            batches = iter(loader)
+        for batch in batches:
+            yield batch
+            self._leave_if_stop_is_due()

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NumPy arrays, scalars and random generators; never imports NumPy before the program does."""
+from __future__ import annotations
+
+import array
+import random
+import sys
+
+from . import _arrays
+from ._abi import DTYPE_NAMES, CannotSave
+from ._tree import Kind
+
+
+def numpy():
+    return sys.modules.get("numpy")
+
+
+def numpy_dtype(code: int):
+    """The NumPy type of a code of ckpt.h; bfloat16 and float8 need the package ml_dtypes (as JAX and TensorFlow do)."""
+    import numpy as np
+    name = DTYPE_NAMES[code]
+    if name.startswith(("bfloat", "float8")):
+        import ml_dtypes
+        return np.dtype(getattr(ml_dtypes, name))
+    return np.dtype(name)
+
+
+class NumpyArray(Kind):
+    tag = "$numpy"
+
+    def takes(self, value):
+        return numpy() is not None and isinstance(value, numpy().ndarray)
+
+    def write(self, writer, value, path):
+        if len(path) == 1 and not value.flags.writeable:
+            raise CannotSave("its memory is read-only, so nothing can be restored into it")
+        return writer.array(value, path, lambda: _arrays.of_numpy(value))
+
+    def read(self, reader, content, live, path):
+        if content not in reader.targets:
+            array = live if reader.must_fit(live, path) else self._place(reader, content, live)
+            reader.target(content, array, _arrays.of_numpy(array))
+        restored = reader.owners[content]
+        if isinstance(live, numpy().ndarray) and live is not restored and fits(live, reader.shape(content)):
+            return lambda: copy_into(live, restored)
+        return lambda: restored
+
+    def _place(self, reader, name, live):
+        """The program's array where it fits and may be written; else a new one."""
+        code, shape = reader.shape(name)
+        if isinstance(live, numpy().ndarray) and fits(live, (code, shape)):
+            return live
+        return numpy().empty(shape, numpy_dtype(code))
+
+
+def fits(live, saved):
+    return live.flags.writeable and saved == (_arrays.dtype_of_numpy(live.dtype), live.shape)
+
+
+def copy_into(live, restored):
+    live[...] = restored
+    return live
+
+
+class NumpyScalar(Kind):
+    tag = "$scalar"
+
+    def takes(self, value):
+        return numpy() is not None and isinstance(value, numpy().generic)
+
+    def write(self, writer, value, path):
+        _arrays.dtype_of_numpy(value.dtype)
+        return [value.dtype.name, value.tobytes().hex()]
+
+    def read(self, reader, content, live, path):
+        import numpy as np
+        scalar = np.frombuffer(bytes.fromhex(content[1]), numpy_dtype(DTYPE_NAMES.index(content[0])))[0]
+        return lambda: scalar
+
+
+class NumpyGenerator(Kind):
+    """numpy.random.Generator and the legacy RandomState: the same object goes on where it was."""
+    tag = "$numpy_generator"
+
+    def takes(self, value):
+        return numpy() is not None and isinstance(value, (numpy().random.Generator, numpy().random.RandomState))
+
+    def write(self, writer, value, path):
+        writer.generators[".".join(map(str, path))] = value
+        return writer.node(generator_state(value), path)
+
+    def read(self, reader, content, live, path):
+        with reader.fresh_containers():
+            state = reader.value(content, None, path)
+
+        def restore():
+            set_generator_state(live, state())
+            return live
+        return restore
+
+
+class PythonGenerator(Kind):
+    """random.Random: an instance of one's own."""
+    tag = "$random"
+
+    def takes(self, value):
+        return isinstance(value, random.Random)
+
+    def write(self, writer, value, path):
+        writer.generators[".".join(map(str, path))] = value
+        return writer.node(generator_state(value), path)
+
+    read = NumpyGenerator.read
+
+
+def generator_state(generator):
+    """A nest of plain values and arrays from which set_generator_state continues; nothing in it changes later."""
+    if hasattr(generator, "getstate"):
+        version, state, gauss = generator.getstate()
+        return {"version": version, "state": array.array("I", state).tobytes(), "gauss": gauss}
+    if hasattr(generator, "bit_generator"):
+        return dict(generator.bit_generator.state)
+    if hasattr(generator, "initial_seed"):       # a torch.Generator
+        return generator.get_state()
+    return dict(generator.get_state(legacy=False))
+
+
+def set_generator_state(generator, state):
+    if hasattr(generator, "getstate"):
+        generator.setstate((state["version"], tuple(array.array("I", state["state"])), state["gauss"]))
+    elif hasattr(generator, "bit_generator"):
+        generator.bit_generator.state = state
+    else:
+        generator.set_state(state)

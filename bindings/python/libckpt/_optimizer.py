@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""torch.optim optimizers, without their load_state_dict: that casts state to the parameter's type and makes new tensors.
+
+A parameter is known by the name of its array, so that groups which the program made later (unfreezing) are found again."""
+from __future__ import annotations
+
+from . import _abi
+from ._torch import is_tensor, read_tensor, to_save, torch
+from ._tree import Kind, shown
+
+
+class Optimizer(Kind):
+    tag = "$optimizer"
+
+    def takes(self, value):
+        if torch() is None or not isinstance(value, torch().optim.Optimizer):
+            return False
+        base = torch().optim.Optimizer      # one with a state_dict of its own is an object like others
+        return type(value).state_dict is base.state_dict and type(value).load_state_dict is base.load_state_dict
+
+    def write(self, writer, value, path):
+        groups, number_of = [], {}
+        for group in value.param_groups:
+            names = []
+            for param in group["params"]:
+                number_of[id(param)] = len(number_of)
+                names.append(writer.array(param, (*path, "params", number_of[id(param)]), lambda p=param: to_save(p)))
+            rest = {key: item for key, item in group.items() if key != "params"}
+            groups.append({"params": names, "values": writer.forgiving(rest, (*path, "groups", len(groups)))})
+        return {"groups": groups, "state": self._write_state(writer, value, path, number_of)}
+
+    def _write_state(self, writer, value, path, number_of):
+        entries = []
+        for key, state in value.state.items():
+            number = number_of.get(id(key)) if is_tensor(key) else None
+            if is_tensor(key) and number is None:
+                continue        # of a parameter that is in no group any more
+            name = key if number is None else number
+            entries.append([writer.node(name, path), number is not None, writer.forgiving(state, (*path, name))])
+        return entries
+
+    def read(self, reader, content, live, path):
+        if live is None:
+            raise _abi.Error(f"the snapshot holds an optimizer '{shown(path)}', which this program does not have",
+                             _abi.MISMATCH)
+        known = [param for group in live.param_groups for param in group["params"]]
+        params, groups = [], []
+        for index, saved in enumerate(content["groups"]):
+            members = [self._param(reader, name, known, len(params) + i, path) for i, name in enumerate(saved["params"])]
+            params += members
+            old = live.param_groups[index] if index < len(live.param_groups) else {}
+            rest = {key: item for key, item in old.items() if key != "params"}
+            with reader.fresh_containers():
+                groups.append((old, members, reader.value(saved["values"], rest, (*path, "groups", index))))
+        states = [self._state(reader, entry, live, params, path) for entry in content["state"]]
+
+        def restore():
+            live.param_groups[:] = [regroup(*group) for group in groups]
+            restored = [(key, state()) for key, state in states]
+            live.state.clear()
+            live.state.update(restored)
+            return live
+        return restore
+
+    def _param(self, reader, name, known, number, path):
+        owner = reader.owners.get(name)
+        if owner is None:
+            if number >= len(known):
+                raise _abi.Error(f"'{shown(path)}' had more parameters when the snapshot was made, and '{name}' is not part "
+                                 "of a module given to Run: give the module as well", _abi.MISMATCH)
+            owner = known[number]
+            read_tensor(reader, name, owner)
+        return owner
+
+    def _state(self, reader, entry, live, params, path):
+        key, of_param, node = entry
+        key = params[key] if of_param else reader.value(key, None, path)()
+        old = live.state.get(key)
+        with reader.fresh_containers():
+            return key, self._on_device(reader, node, old, key if of_param else None, path)
+
+    def _on_device(self, reader, node, old, param, path):
+        """State that does not exist yet is made where its parameter is, unless it lived on the host."""
+        if param is not None and isinstance(node, dict) and not old:
+            node = {name: moved(item, param.device) for name, item in node.items()}
+        return reader.value(node, old, path)
+
+
+def moved(node, device):
+    on_device = isinstance(node, dict) and isinstance(node.get("$tensor"), list)
+    return {"$tensor": [node["$tensor"][0], str(device)]} if on_device else node
+
+
+def regroup(group, params, values):
+    group["params"] = params
+    group.update(values())
+    return group

@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers, numbers that JSON cannot hold, and objects with state_dict."""
+from __future__ import annotations
+
+import collections
+import enum
+import operator
+import sys
+
+from . import _abi, _arrays
+from ._tree import Kind, shown
+
+
+class List(Kind):
+    tag = "list"
+
+    def takes(self, value):
+        return type(value) is list
+
+    def write(self, writer, value, path):
+        return [writer.node(item, (*path, i)) for i, item in enumerate(value)]
+
+    def read(self, reader, content, live, path):
+        same = live if isinstance(live, list) and reader.in_place else []
+        items = read_items(reader, content, live, path)
+
+        def restore():
+            same[:] = [item() for item in items]
+            return same
+        return restore
+
+
+def read_items(reader, nodes, live, path):
+    """Each node beside what stands in its place in `live`."""
+    old = list(live) if isinstance(live, (list, tuple, collections.deque)) else []
+    old += [None] * (len(nodes) - len(old))
+    return [reader.value(node, old[i], (*path, i)) for i, node in enumerate(nodes)]
+
+
+class Tuple(Kind):
+    tag = "$tuple"
+
+    def takes(self, value):
+        return isinstance(value, tuple)
+
+    def write(self, writer, value, path):
+        return [writer.node(item, (*path, i)) for i, item in enumerate(value)]
+
+    def read(self, reader, content, live, path):
+        items = read_items(reader, content, live, path)
+        make = type(live)._make if hasattr(type(live), "_make") else tuple
+
+        def restore():
+            values = [item() for item in items]
+            same = isinstance(live, tuple) and len(live) == len(values) and all(map(operator.is_, live, values))
+            return live if same else make(values)
+        return restore
+
+
+class Set(Kind):
+    """Elements are plain values; their order in the file is by repr, so that equal sets give equal files."""
+    tag = "$set"
+
+    def takes(self, value):
+        return isinstance(value, (set, frozenset))
+
+    def write(self, writer, value, path):
+        items = [writer.node(item, (*path, i)) for i, item in enumerate(sorted(value, key=repr))]
+        return {"frozen": isinstance(value, frozenset), "items": items}
+
+    def read(self, reader, content, live, path):
+        items = read_items(reader, content["items"], None, path)
+        same = live if isinstance(live, set) and reader.in_place else None
+
+        def restore():
+            elements = {item() for item in items}
+            if content["frozen"] or same is None:
+                return frozenset(elements) if content["frozen"] else elements
+            same.clear()
+            same.update(elements)
+            return same
+        return restore
+
+
+class Deque(Kind):
+    tag = "$deque"
+
+    def takes(self, value):
+        return isinstance(value, collections.deque)
+
+    def write(self, writer, value, path):
+        return {"maxlen": value.maxlen, "items": [writer.node(item, (*path, i)) for i, item in enumerate(value)]}
+
+    def read(self, reader, content, live, path):
+        items = read_items(reader, content["items"], live, path)
+        same = live if isinstance(live, collections.deque) and reader.in_place else None
+
+        def restore():
+            values = [item() for item in items]
+            if same is None:
+                return collections.deque(values, content["maxlen"])
+            same.clear()
+            same.extend(values)
+            return same
+        return restore
+
+
+KNOWN_DICTS = {"OrderedDict": collections.OrderedDict, "Counter": collections.Counter, "defaultdict": dict}
+
+
+class Dict(Kind):
+    """A dict with text for keys is a JSON object; others, and its subclasses, are a list of pairs with the type's name."""
+    tag = "dict"
+
+    def takes(self, value):
+        return isinstance(value, dict)
+
+    def write(self, writer, value, path):
+        if type(value) is dict and all(type(key) is str for key in value):
+            return {"$" + key if key.startswith("$") else key: writer.node(item, (*path, key)) for key, item in value.items()}
+        pairs = [[writer.node(key, (*path, key)), writer.node(item, (*path, key))] for key, item in value.items()]
+        return {"$pairs": {"type": type(value).__name__, "items": pairs}}
+
+    def read(self, reader, content, live, path):
+        keys = [key[1:] if key.startswith("$$") else key for key in content]
+        return read_dict(reader, keys, content.values(), live, path, dict)
+
+
+class Pairs(Kind):
+    tag = "$pairs"
+
+    def takes(self, value):
+        return False        # Dict writes them
+
+    def read(self, reader, content, live, path):
+        keys = [reader.value(key, None, path)() for key, _ in content["items"]]
+        nodes = [node for _, node in content["items"]]
+        return read_dict(reader, keys, nodes, live, path, KNOWN_DICTS.get(content["type"], dict))
+
+
+def read_dict(reader, keys, nodes, live, path, make):
+    old = live if isinstance(live, dict) else {}
+    values = {key: reader.value(node, old.get(key), (*path, key)) for key, node in zip(keys, nodes)}
+    in_place = isinstance(live, dict) and reader.in_place
+
+    def restore():
+        restored = {key: value() for key, value in values.items()}
+        same = live if in_place else empty_like(live, make)
+        same.clear()
+        same.update(restored)
+        return same
+    return restore
+
+
+def empty_like(live, make):
+    if isinstance(live, collections.defaultdict):
+        return collections.defaultdict(live.default_factory)
+    return type(live)() if isinstance(live, dict) else make()
+
+
+class Number(Kind):
+    """Integers beyond 64 bits, floats that are not finite, subclasses of both (their plain value), complex numbers."""
+    tag = "$number"
+
+    def takes(self, value):
+        return type(value) in (int, float, complex)
+
+    def write(self, writer, value, path):
+        return repr(value)
+
+    def read(self, reader, content, live, path):
+        make = complex if "j" in content else int if content.lstrip("-").isdigit() else float
+        return lambda: make(content)
+
+
+class Enumeration(Kind):
+    """Its value; the class is the script's."""
+    tag = "$enum"
+
+    def takes(self, value):
+        return isinstance(value, enum.Enum)
+
+    def write(self, writer, value, path):
+        return writer.node(value.value, path)
+
+    def read(self, reader, content, live, path):
+        plain = reader.value(content, None, path)
+        return lambda: type(live)(plain()) if isinstance(live, enum.Enum) else plain()
+
+
+class Subclass(Kind):
+    """A str, int or float of a class of its own: made again from its plain value."""
+    tag = "$plain"
+
+    def takes(self, value):
+        return isinstance(value, (str, int, float))
+
+    def write(self, writer, value, path):
+        base = next(base for base in (str, int, float) if isinstance(value, base))
+        return writer.node(base(value), path)
+
+    def read(self, reader, content, live, path):
+        plain = reader.value(content, None, path)
+        return lambda: type(live)(plain()) if live is not None and isinstance(live, type(plain())) else plain()
+
+
+class Bytes(Kind):
+    tag = "$bytes"
+
+    def takes(self, value):
+        return type(value) is bytes
+
+    def write(self, writer, value, path):
+        return writer.array(value, path, lambda: _arrays.of_bytes(value))
+
+    def read(self, reader, content, live, path):
+        return read_bytes(reader, content)
+
+
+def read_bytes(reader, name):
+    if name not in reader.targets:
+        _, shape = reader.shape(name)
+        room = _arrays.new_bytes(shape[0] if shape else 1)
+        reader.target(name, None, room)
+    room = reader.targets[name]
+    return lambda: _arrays.bytes_in(room)
+
+
+class GrowingBuffer(Kind):
+    """bytearray and array.array: their length may change, so their content is replaced, in the same object."""
+    tag = "$growing"
+
+    def takes(self, value):
+        return type(value) is bytearray or type(value).__module__ == "array" and type(value).__name__ == "array"
+
+    def write(self, writer, value, path):
+        copy = bytes(value)
+        return writer.array(value, path, lambda: _arrays.of_bytes(copy))
+
+    def read(self, reader, content, live, path):
+        data = read_bytes(reader, content)
+
+        def restore():
+            same = bytearray() if live is None else live
+            del same[:]
+            same.extend(data()) if isinstance(same, bytearray) else same.frombytes(data())
+            return same
+        return restore
+
+
+class StateDict(Kind):
+    """An object with state_dict() and load_state_dict(): schedulers, scalers, metrics, loaders, one's own."""
+    tag = "$object"
+
+    def takes(self, value):
+        return callable(getattr(value, "state_dict", None)) and callable(getattr(value, "load_state_dict", None))
+
+    def write(self, writer, value, path):
+        return writer.forgiving(value.state_dict(), path)
+
+    def read(self, reader, content, live, path):
+        if live is None:
+            raise _abi.Error(f"the snapshot holds '{shown(path)}', which this program does not have", _abi.MISMATCH)
+        with reader.fresh_containers():    # what state_dict returns may be the object's own ones
+            state = reader.value(content, live.state_dict(), path)
+
+        def restore():
+            live.load_state_dict(state())
+            return live
+        return restore
+
+
+class Dataclass(Kind):
+    """The fields of an instance that exists; frozen ones cannot be restored in place."""
+    tag = "$fields"
+
+    def takes(self, value):
+        return hasattr(type(value), "__dataclass_fields__") and not type(value).__dataclass_params__.frozen
+
+    def write(self, writer, value, path):
+        return {name: writer.node(getattr(value, name), (*path, name)) for name in type(value).__dataclass_fields__}
+
+    def read(self, reader, content, live, path):
+        values = {name: reader.value(node, getattr(live, name, None), (*path, name)) for name, node in content.items()}
+
+        def restore():
+            for name, value in values.items():
+                setattr(live, name, value())
+            return live
+        return restore
+
+
+class Pickled(Kind):
+    """Only for a name that the script allows by Run(..., pickle=[...]), at saving and at restoring."""
+    tag = "$pickle"
+
+    def takes(self, value):
+        return False
+
+    def read(self, reader, content, live, path):
+        if path[0] not in reader.pickled:
+            raise _abi.Error(f"'{path[0]}' was saved with pickle, which can run any code: if you trust this snapshot, allow "
+                             f"it by Run(..., pickle=[\"{path[0]}\"])", _abi.MISMATCH)
+        data = read_bytes(reader, content)
+
+        def restore():
+            import pickle
+            restored = pickle.loads(data())
+            if live is None or not hasattr(live, "__dict__"):
+                return restored
+            live.__dict__.clear()
+            live.__dict__.update(restored.__dict__)
+            return live
+        return restore
+
+
+def write_pickled(writer, value, path):
+    import pickle
+    data = pickle.dumps(value)
+    return {"$pickle": writer.array(data, path, lambda: _arrays.of_bytes(data))}
+
+
+def is_immutable(value) -> bool:
+    """A value that nothing can be restored into: it is replaced."""
+    if isinstance(value, tuple):
+        return all(map(is_immutable, value))
+    numpy = sys.modules.get("numpy")
+    return (isinstance(value, (str, bytes, bool, int, float, complex, type(None), enum.Enum, frozenset))
+            or numpy is not None and isinstance(value, numpy.generic))

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Snapshots for reading: a mapping from names to arrays that reads an array when it is asked for. Needs no run, no torch."""
+from __future__ import annotations
+
+import collections.abc
+import contextlib
+import ctypes
+import json
+import os
+from typing import Any, Iterator
+
+from . import _abi, _arrays
+from ._abi import DTYPE_NAMES, call, library
+
+FOLDER_OF_RUNS = "ckpt-runs"
+
+
+class Snapshot(collections.abc.Mapping):
+    """``snapshot["model/fc.weight"]`` reads that array, every chunk of it verified. Close it, or use it with ``with``.
+
+    Attributes:
+        path: of the file. step, block: where and by which block it was made.
+    """
+
+    def __init__(self, path: str, framework: str | None = None):
+        if framework not in (None, "numpy", "torch"):
+            raise ValueError(f"framework={framework!r} is none of None, 'numpy', 'torch'")
+        self.path, self._framework = path, framework
+        self._handle = ctypes.c_void_p()
+        call("ckpt_snapshot_open", os.fsencode(path), ctypes.byref(self._handle))
+        info = _abi.CInfo()
+        call("ckpt_snapshot_get_info", self._handle, ctypes.byref(info))
+        self.step, self.block = info.step, info.block
+        self._arrays = _abi.arrays_of(self._handle)
+
+    def __getitem__(self, name: str) -> Any:
+        """The array, in the framework asked for. None: NumPy, and raw bytes in a memoryview where NumPy is not installed."""
+        code, shape = self._arrays[name]
+        if self._framework == "torch":
+            return self._torch(name, code, shape)
+        try:
+            import numpy
+        except ImportError:
+            if self._framework == "numpy":
+                raise
+            return self.bytes(name)
+        return self._numpy(numpy, name, code, shape)
+
+    def _numpy(self, numpy, name, code, shape):
+        from ._numpy import numpy_dtype
+        try:
+            dtype = numpy_dtype(code)
+        except ImportError:
+            raise ImportError(f"'{name}' is {DTYPE_NAMES[code]}, which NumPy has from the package ml_dtypes: install it, or open "
+                              "the snapshot with framework=\"torch\"") from None
+        with enough_memory_for(self.path, name, shape):
+            array = numpy.empty(shape, dtype)
+        self.read_into(name, array.ctypes.data, array.nbytes)
+        return array
+
+    def _torch(self, name, code, shape):
+        import torch
+        tensor = torch.empty(shape, dtype=getattr(torch, DTYPE_NAMES[code]))
+        self.read_into(name, tensor.data_ptr(), tensor.numel() * tensor.element_size())
+        return tensor
+
+    def bytes(self, name: str) -> memoryview:
+        """Of the array, in C order, little-endian."""
+        with enough_memory_for(self.path, name, self.shape(name)):
+            buffer = bytearray(self.size_bytes(name))
+        pinned = (ctypes.c_char * len(buffer)).from_buffer(buffer)
+        self.read_into(name, ctypes.addressof(pinned), len(buffer))
+        return memoryview(buffer)
+
+    def size_bytes(self, name: str) -> int:
+        """Without reading the array."""
+        code, shape = self._arrays[name]
+        return _arrays.Array(None, code, shape, None, None).size_bytes
+
+    def read_into(self, name: str, address: int, size_bytes: int):
+        """Into memory of one's own: contiguous, in C order, of exactly the array's size."""
+        call("ckpt_snapshot_read", self._handle, name.encode(), address if size_bytes else None, size_bytes)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __contains__(self, name) -> bool:
+        return name in self._arrays
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Without reading the array; () is a scalar."""
+        return self._arrays[name][1]
+
+    def dtype(self, name: str) -> str:
+        """"float32", "bfloat16", …, without reading the array."""
+        return DTYPE_NAMES[self._arrays[name][0]]
+
+    def value(self, key: str) -> Any:
+        """A small value that the program saved with ckpt_set, parsed; KeyError: there is none."""
+        text = _abi.text_value("ckpt_snapshot_get", self._handle, key)
+        if text is None:
+            raise KeyError(key)
+        from ._tree import structure_of
+        with structure_of(self.path):
+            return json.loads(text)
+
+    @property
+    def vars(self) -> dict:
+        """run.vars of a Python run."""
+        from ._state import KEY
+        from ._tree import Reader, structure_of
+        tree = self.value(KEY)
+        with structure_of(self.path):
+            reader = Reader(self._arrays)
+            value = reader.value(tree["objects"]["vars"], None, ("vars",))
+            self.fill(reader)
+            return value()
+
+    def state_dict(self, name: str) -> dict[str, Any]:
+        """The arrays of one object, named as in torch: ``model.load_state_dict(snapshot.state_dict("model"))``. Those shared with
+        another are under the name they were saved by."""
+        prefix = name + "/"
+        found = {key.removeprefix(prefix): self[key] for key in self if key.startswith(prefix)}
+        if not found:
+            raise KeyError(f"{self.path} holds no arrays of '{name}'")
+        return found
+
+    def fill(self, reader):
+        """Reads every array that a _tree.Reader found memory for."""
+        for name, array in reader.targets.items():
+            if array.strides is not None:
+                raise _abi.Error(f"'{name}' is not contiguous in this program; make it contiguous before")
+            self.read_into(name, array.pointer, array.size_bytes)
+
+    def verify(self):
+        """Reads every byte; raises Error if one is damaged."""
+        call("ckpt_snapshot_verify", self._handle)
+
+    def close(self):
+        library.ckpt_snapshot_close(ctypes.byref(self._handle))
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __del__(self):
+        if getattr(self, "_handle", None):
+            self.close()
+
+
+@contextlib.contextmanager
+def enough_memory_for(path, name, shape):
+    """The file may claim any shape."""
+    try:
+        yield
+    except (MemoryError, OverflowError, ValueError):
+        raise _abi.Error(f"'{name}' in {path} claims the shape {tuple(shape)}, for which there is not enough memory") from None
+
+
+def find(where: str | os.PathLike) -> str:
+    """The file of a snapshot: a file, a run (directory, or name under ./ckpt-runs; its newest), or RUN@NAME (one kept)."""
+    text = os.fspath(where)
+    if os.path.isfile(text):
+        return text
+    run, at, name = text.rpartition("@")
+    directory = run if at else text
+    if not os.path.isdir(directory) and os.path.isdir(os.path.join(FOLDER_OF_RUNS, directory)):
+        directory = os.path.join(FOLDER_OF_RUNS, directory)
+    if not at:
+        return _newest(directory)
+    kept = os.path.join(directory, "kept", f"{name}.h5")
+    if not os.path.isfile(kept):
+        raise FileNotFoundError(f"the run {directory} keeps no snapshot as '{name}'; see `ckpt ls {directory}`")
+    return kept
+
+
+def _newest(directory: str) -> str:
+    catalog, path = ctypes.c_void_p(), ctypes.c_char_p()
+    call("ckpt_catalog_open", os.fsencode(directory), ctypes.byref(catalog))
+    try:
+        if library.ckpt_catalog_count(catalog) == 0:
+            raise FileNotFoundError(f"the run {directory} has no snapshot")
+        call("ckpt_catalog_get", catalog, 0, None, ctypes.byref(path))
+        return os.fsdecode(path.value)
+    finally:
+        library.ckpt_catalog_close(ctypes.byref(catalog))
+
+
+def initialise(state, where, only):
+    """The named objects get what a snapshot holds of them; nothing else of it, neither random numbers nor position."""
+    from ._state import KEY
+    from ._tree import Reader, structure_of
+    with Snapshot(find(where)) as snapshot:
+        tree = snapshot.value(KEY)
+        with structure_of(snapshot.path):
+            nodes = dict(tree["objects"])
+        names = list(only) if only is not None else [name for name in state.objects if name in nodes]
+        for name in names:
+            if name not in nodes or name not in state.objects:
+                raise KeyError(f"only= names '{name}', which {'the snapshot' if name not in nodes else 'Run'} does not have")
+        with structure_of(snapshot.path):
+            reader = Reader(snapshot._arrays, state.pickled)
+            values = [reader.value(nodes[name], state.objects[name], (name,)) for name in names]
+        for name, array in reader.targets.items():
+            if reader.arrays.get(name) != (array.dtype, tuple(array.shape)):
+                raise _abi.Error(f"init_from: '{name}' is {DTYPE_NAMES[array.dtype]} {tuple(array.shape)} here and "
+                                 f"{_describe(reader.arrays.get(name))} in {snapshot.path}", _abi.MISMATCH)
+        snapshot.fill(reader)
+        for value in values:
+            value()
+
+
+def _describe(array) -> str:
+    return f"{DTYPE_NAMES[array[0]]} {array[1]}" if array else "absent"

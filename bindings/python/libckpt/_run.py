@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run: what a training script sees. What is saved is in _state.py, where it stands in _loops.py, the C library in _session.py."""
+from __future__ import annotations
+
+import math
+import os
+from typing import Any, Callable, Iterable, Mapping
+
+from . import _abi, _ending, _random, _reading, _script
+from ._arrays import Registry
+from ._best import Best
+from ._keyboard import Keyboard
+from ._log import say, warn
+from ._loops import Loops
+from ._metrics import Metrics
+from ._notebook import in_notebook
+from ._numbers import Numbers
+from ._plain import is_immutable
+from ._session import Session, Stopped
+from ._state import KEY, State, snapshot_content
+from ._tree import structure_of
+
+_open_runs: dict[str, Run] = {}        # by directory, for notebooks
+
+
+class Run(Loops):
+    """A training that can be stopped and continued, bit for bit.
+
+    ``Run(model=model, optimizer=optimizer, ...)`` registers whatever the training changes: modules, optimizers, schedulers,
+    scalers, tensors, NumPy arrays, memory of other libraries (buffer protocol, DLPack, ``__array_interface__``), generators,
+    lists and dicts of all these, objects with ``state_dict``/``load_state_dict``. What cannot be changed in place (a number, a
+    text) goes to ``run.vars``.
+    If the run has a snapshot, everything is restored in place here; tensors keep their identity. Random numbers go on where
+    they were when the loop is entered. Create it last, right before the loop.
+
+    Without ckptrun and without ``directory`` nothing is saved and the loops are ordinary loops.
+
+    Args:
+        directory: the run's directory (default: what ckptrun says, or ``CKPT_RUN_DIR``).
+        settings: further keys of ``ckpt_config`` in ckpt.h, as text: ``{"keep": "3", "save_interval": "600"}``.
+        override: values of the script that count more than the snapshot's, once: ``{"optimizer.lr": 0.01}``.
+        init_from: a snapshot, run or ``RUN@NAME`` to begin from when this run has none of its own (fine-tuning).
+        only: with ``init_from``, the names to take from it (default: all that both have).
+        pickle: names whose objects may be saved and restored with pickle. Restoring runs code from the file.
+        **objects: what to save, by name.
+
+    Attributes:
+        vars: a dict of plain values (and arrays) that is saved with the state.
+        step, epoch: steps and epochs completed. block: number of this block, 0 without a run directory.
+        resumed: whether a snapshot was restored.
+
+    Raises:
+        libckpt.Error: the run cannot be opened or restored; the text says why and what to do.
+        TypeError: something given cannot be saved.
+    """
+
+    def __init__(self, *, directory: str | os.PathLike | None = None, settings: Mapping[str, str] | None = None,
+                 override: Mapping[str, Any] | None = None, init_from: str | os.PathLike | None = None,
+                 only: Iterable[str] | None = None, pickle: Iterable[str] = (), **objects: Any):
+        notebook = in_notebook()
+        options = dict(settings or {})
+        if directory is not None:
+            options["directory"] = os.fspath(directory)
+        if notebook:
+            options.setdefault("signals", "off")
+            close_earlier(options.get("directory"))
+        self.vars: dict[str, Any] = {name: value for name, value in objects.items() if is_immutable(value)}
+        given = {name: value for name, value in objects.items() if name not in self.vars}
+        self._state = State(given, self.vars, tuple(pickle))
+        self._session = Session(options)
+        super().__init__(self._session)
+        self._directory, self._block = self._session.directory, self._session.block
+        self._metrics = Metrics(os.path.join(self._directory, "metrics.jsonl") if self._directory else None)
+        self._best = Best(self._session)
+        self._on_stop: list[Callable[[], Any]] = []
+        self._prepare_error: BaseException | None = None
+        self._saved = False                # a save took place since we looked last
+        self._begin(dict(override or {}), init_from, only)
+        self._keyboard = Keyboard(self._session.ask_to_stop) if self._directory and not notebook else None
+        _ending.watch(self)
+        if self._directory:
+            _open_runs[self._directory] = self
+
+    # ---- Beginning ---------------------------------------------------------------------------------------------------------
+
+    def _begin(self, override, init_from, only):
+        self._settings, self._overridden = _script.settings_of(self._state.objects), {}
+        self._registry = Registry(self._session.handle)
+        self._callback = _abi.PREPARE(self._prepare)          # the C library calls it: it must live as long
+        writer, _ = self._state.write({})
+        if writer.left_out:
+            say(f"not saved, each start makes it anew: {', '.join(writer.left_out)}")
+        self._generators |= writer.generators
+        if self._session.is_open:
+            self._registry.replace_by(writer.arrays)
+            _abi.call("ckpt_on_prepare", self._session.handle, self._callback, None)
+        step = self._restore()
+        if step is None and init_from is not None:
+            _reading.initialise(self._state, init_from, only)
+        self._overridden = _script.apply_override(self._state.objects, override, self._overridden)
+        self._settings |= self._overridden
+        self._numbers = Numbers(self._state.objects)
+        self.resumed, self._resumed_step = step is not None, step
+        self._from = step or 0
+
+    def _restore(self) -> int | None:
+        try:
+            step = self._session.restore()
+        except _abi.Error:
+            failure, self._prepare_error = self._prepare_error, None
+            self.close()
+            if failure is not None:
+                raise failure from None
+            raise
+        if step is not None:
+            self._put_back(step)
+        return step
+
+    def _prepare_restore(self, snapshot):
+        with structure_of("the snapshot"):
+            reader, self._values = self._state.read(*snapshot_content(snapshot))
+        self._registry.replace_by(reader.targets)
+
+    def _put_back(self, step):
+        """The arrays are filled: everything else follows, and the run's own memory."""
+        restored = {name: value() for name, value in self._values.items()}
+        del self._values
+        self._state.check_identity(restored)
+        self._registry.release()
+        own = restored["loop"]
+        self._put_back_position(own["position"], restored["random"], step)
+        self._best.put_back(own["best"], step)
+        self._overridden = own["overridden"]
+        _script.tell_differences(own["settings"], self._settings, self._overridden)
+        self._settings = own["settings"]
+
+    # ---- Saving ------------------------------------------------------------------------------------------------------------
+
+    def _prepare(self, _user, snapshot) -> int:
+        """Called by the C library at the start of a save, and with each snapshot that it tries to restore."""
+        try:
+            if snapshot:
+                self._prepare_restore(snapshot)
+            else:
+                self._prepare_save()
+            return 0
+        except BaseException as error:      # nothing may pass through C; who called it raises or tells it
+            self._prepare_error = error
+            return 1
+
+    def _prepare_save(self):
+        self._saved = True
+        self._metrics.write()
+        self._numbers.tell_changes()
+        loop = {"position": self._position(), "best": self._best.nest(), "settings": self._settings,
+                "overridden": self._overridden}
+        writer, text = self._state.write({"random": _random.capture(self._generators), "loop": loop})
+        self._generators |= writer.generators
+        self._registry.replace_by(writer.arrays)
+        _abi.call("ckpt_set", self._session.handle, KEY.encode(), text.encode())
+
+    def _safe_point(self):
+        """The state is consistent and stands at self.step."""
+        if self._best.due:
+            self._best.saving_at(self.step)
+            self._save_now()
+        if self._session.point(self.step):
+            self._stop()
+        if self._saved or self._best.waits:
+            self._look_after_save()
+
+    def _look_after_save(self):
+        self._registry.release()
+        self._saved = False
+        self._best.keep()
+        if self._prepare_error is not None:
+            error, self._prepare_error = self._prepare_error, None
+            warn(f"step {self.step} was not saved: {error}")
+
+    def _save_now(self):
+        try:
+            self._session.save(self.step)
+        except _abi.Error as error:
+            warn(f"step {self.step} was not saved: {self._prepare_error or error}")
+            self._prepare_error = None
+
+    # ---- For the script ----------------------------------------------------------------------------------------------------
+
+    @property
+    def block(self) -> int:
+        return self._block
+
+    @property
+    def directory(self) -> str | None:
+        """Where the run lives, absolute; None: nothing is saved."""
+        return self._directory
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the run must stop; infinity without a limit."""
+        return self._session.seconds_left()
+
+    def on_stop(self, function: Callable[[], Any]) -> Callable[[], Any]:
+        """Calls the function when the run stops to be continued, after its state is durable. Also a decorator."""
+        self._on_stop.append(function)
+        return function
+
+    def stop(self, reason: str = "the program asked for it"):
+        """Stops at the next safe point; the run is to be continued."""
+        self._session.ask_to_stop(reason)
+
+    def best(self, value: float, mode: str = "max") -> bool:
+        """Whether this is the best value so far; then the state of the next safe point is kept as ``RUN@best``, outside
+        retention. ``mode``: "max" or "min". A tensor is fetched from its device, once."""
+        return self._best.offer(float(value), mode)
+
+    def report(self, **metrics: Any):
+        """Adds a line to metrics.jsonl in the run's directory: numbers, or tensors with one element. A tensor on a GPU is
+        fetched later, with others, so that this call never waits for the device."""
+        self._metrics.add({"step": self._next_step, "epoch": self.epoch, "block": self._block, "from": self._from}, metrics)
+
+    def finish(self, reason: str = ""):
+        """The work is complete: saves, waits until that is durable, and ends the run. Called for you when the loop over epochs()
+        or steps() has ended and the script then ends normally."""
+        if not self._session.is_open:
+            return
+        self._complete_epoch()
+        if self._best.due:
+            self._best.saving_at(self.step)
+        self._metrics.write()
+        try:
+            self._session.finish(self.step)
+        except _abi.Error as error:
+            failure, self._prepare_error = self._prepare_error, None
+            raise failure or error from None
+        self._best.keep(math.inf)
+        if self._directory:
+            say(f"complete at step {self.step}" + (f": {reason}" if reason else ""))
+        self.close()
+
+    def close(self):
+        """Ends this block without a word about the work: it is neither complete nor stopped. For notebooks and tests."""
+        self._end()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    # ---- Ending ------------------------------------------------------------------------------------------------------------
+
+    def _end(self) -> int:
+        if getattr(self, "_metrics", None):
+            self._metrics.write()
+        if getattr(self, "_keyboard", None):
+            self._keyboard.release()
+        _open_runs.pop(self._directory, None)
+        return self._session.close()
+
+    def _stop(self):
+        self._best.keep(math.inf)
+        failure = self._session.failure()
+        code = self._end()
+        if code != TO_BE_CONTINUED:
+            raise failure or _abi.Error(f"the run was stopped at step {self.step} and that step is not durable: "
+                                        f"{self._prepare_error or 'the lines above say why'}")
+        for function in self._on_stop:
+            try:
+                function()
+            except Exception as error:
+                warn(f"on_stop: {error!r}")
+        raise Stopped(code, self.step)
+
+    def _leave_if_stop_is_due(self):
+        """In a validation: leaves at the newest snapshot; without one it goes on to the next safe point."""
+        if self._session.stop_is_due() and self._session.leave():
+            self._stop()
+
+    def _at_exit(self, normal: bool):
+        if not self._session.is_open:
+            return
+        if normal and self._ended:
+            self.finish()
+        elif normal and self._directory:
+            warn("the script ended without run.finish(), so this run is not complete")
+        self.close()
+
+
+TO_BE_CONTINUED = 85
+
+
+def close_earlier(directory):
+    """In a notebook a cell is run again: the run that it opened before ends."""
+    path = os.path.abspath(directory or os.environ.get("CKPT_RUN_DIR", ""))
+    if path in _open_runs:
+        _open_runs[path].close()

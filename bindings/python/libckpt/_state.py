@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything a run saves: what the script gave, and what the run itself must remember. One JSON tree and the arrays it names."""
+from __future__ import annotations
+
+import json
+import sys
+
+from . import _abi, _kinds  # noqa: F401  (registers the kinds)
+from ._plain import is_immutable, write_pickled
+from ._tree import Reader, Writer, kind_of
+
+KEY = "python"               # under which ckpt_set has the tree
+FORMAT = 1
+OWN = ("vars", "random", "loop")
+
+
+class State:
+    """`objects` are the script's, by name; `vars` is run.vars."""
+
+    def __init__(self, objects: dict, variables: dict, pickled: tuple = ()):
+        self.objects = dict(sorted(objects.items(), key=lambda item: not _is_module(item[1])))   # modules name their tensors
+        self.variables = variables
+        self.pickled = pickled
+        for name, value in objects.items():
+            self._check(name, value)
+
+    def _check(self, name, value):
+        if name in OWN or name.startswith("$"):
+            raise TypeError(f"'{name}' is a name that the run itself uses; give the object another one")
+        if name not in self.pickled and kind_of(value) is None:
+            Writer().node(value, (name,))
+        if isinstance(value, tuple) and any(map(is_immutable, value)):
+            raise TypeError(f"'{name}' is a tuple with plain values in it, which cannot be changed in place: give a list")
+
+    def write(self, own: dict) -> tuple[Writer, str]:
+        """A walk over everything as it is now; `own` is what the run remembers. The writer holds the arrays."""
+        writer = Writer(self.pickled)
+        objects = {name: self._write(writer, name, value) for name, value in self.objects.items()}
+        objects["vars"] = writer.node(self.variables, ("vars",))
+        objects |= {name: writer.node(value, (name,)) for name, value in own.items()}
+        return writer, json.dumps({"format": FORMAT, "objects": objects}, allow_nan=False, separators=(",", ":"))
+
+    def _write(self, writer, name, value):
+        return write_pickled(writer, value, (name,)) if name in self.pickled else writer.node(value, (name,))
+
+    def read(self, text: str, arrays: dict) -> tuple[Reader, dict]:
+        """Memory for all arrays of a snapshot, and per object the function that restores it once they are filled."""
+        tree = json.loads(text)
+        if tree.get("format") != FORMAT:
+            raise _abi.Error(f"the snapshot's structure has version {tree.get('format')}, this libckpt reads {FORMAT}: update it",
+                             _abi.MISMATCH)
+        nodes = tree["objects"]
+        self._compare_names({name for name in nodes if name not in OWN})
+        reader = Reader(arrays, self.pickled)
+        live = self.objects | {"vars": self.variables}
+        values = {name: reader.value(nodes[name], live.get(name), (name,)) for name in (*self.objects, *OWN) if name in nodes}
+        return reader, values
+
+    def check_identity(self, restored: dict):
+        """What the script holds is what was restored."""
+        for name, value in self.objects.items():
+            if restored[name] is not value:
+                raise _abi.Error(f"'{name}' ({type(value).__name__}) could not be restored in place, and the script holds the old "
+                                 "one: give something that can be changed, or put the value into run.vars", _abi.MISMATCH)
+
+    def _compare_names(self, saved: set):
+        advice = "; give Run the same names as before, or start a new run (ckptrun --fresh or --run NAME)"
+        if missing := saved - self.objects.keys():
+            raise _abi.Error(f"the snapshot holds {_list(missing)}, which Run was not given" + advice, _abi.MISMATCH)
+        if unknown := self.objects.keys() - saved:
+            raise _abi.Error(f"Run was given {_list(unknown)}, which the snapshot does not hold" + advice, _abi.MISMATCH)
+
+
+def _list(names) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names))
+
+
+def _is_module(value) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def snapshot_content(snapshot) -> tuple[str, dict]:
+    """The tree's text and the arrays of a ckpt_snapshot."""
+    text = _abi.text_value("ckpt_snapshot_get", snapshot, KEY)
+    if text is None:
+        raise _abi.Error("the snapshot was not written by the Python package: read it with libckpt.open()", _abi.MISMATCH)
+    return text, _abi.arrays_of(snapshot)

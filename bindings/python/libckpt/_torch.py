@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PyTorch tensors, modules, optimizers and generators; never imports torch before the program does."""
+from __future__ import annotations
+
+import sys
+
+from . import _abi
+from ._abi import DTYPE_NAMES, DTYPES, ITEM_BYTES
+from ._arrays import Array
+from ._numpy import generator_state
+from ._tree import Kind, name_of, shown
+
+SHORTEST_RUN_BYTES = 64      # of a strided tensor: shorter runs are copied by torch first, which has threads for it
+
+
+def torch():
+    return sys.modules.get("torch")
+
+
+_codes: dict = {}
+
+
+def dtype_code(dtype) -> int:
+    code = _codes.get(dtype)
+    if code is None:
+        code = DTYPES.get(str(dtype).removeprefix("torch."))
+        if code is None:
+            raise _abi.CannotSave(f"a tensor of {dtype} cannot be saved")
+        _codes[dtype] = code
+    return code
+
+
+def torch_dtype(code: int):
+    return getattr(torch(), DTYPE_NAMES[code])
+
+
+def _plain_types():
+    return torch().Tensor, torch().nn.Parameter
+
+
+def why_not(tensor) -> str | None:
+    """Why a tensor has no plain memory; None: it has."""
+    if tensor.layout is not torch().strided or tensor.is_quantized or tensor.device.type == "meta":
+        return f"a tensor of layout {tensor.layout} on {tensor.device} has no plain memory to save"
+    if type(tensor).__torch_dispatch__ is not torch().Tensor.__torch_dispatch__:
+        return f"a {type(tensor).__name__} (several ranks, or a wrapper) is not supported yet"
+    return None
+
+
+def direct(tensor) -> Array | None:
+    """The tensor's own memory; None where it is a device's, or so scattered that torch copies it better."""
+    if tensor.device.type != "cpu" or tensor.is_conj() or tensor.is_neg():
+        return None
+    code = dtype_code(tensor.dtype)
+    if tensor.is_contiguous():
+        return Array(tensor.data_ptr(), code, tuple(tensor.shape), None, tensor)
+    item, strides = ITEM_BYTES[code], tensor.stride()
+    if strides[-1] != 1 or tensor.shape[-1] * item < SHORTEST_RUN_BYTES or 0 in strides:
+        return None
+    return Array(tensor.data_ptr(), code, tuple(tensor.shape), tuple(stride * item for stride in strides), tensor)
+
+
+def to_save(tensor) -> Array:
+    """The memory to save: the tensor's own, or that of a contiguous copy on the host."""
+    if type(tensor) in _plain_types() and tensor.is_cpu and tensor.layout is torch().strided and tensor.is_contiguous():
+        code = _codes.get(tensor.dtype)      # nearly all of them: the short way
+        if code is not None and not (tensor.is_conj() or tensor.is_neg()):
+            return Array(tensor.data_ptr(), code, tuple(tensor.shape), None, tensor)
+    if reason := why_not(tensor):
+        raise _abi.CannotSave(reason)
+    tensor = tensor.detach()
+    array = direct(tensor)
+    if array is None:
+        array = direct(tensor.cpu().resolve_conj().resolve_neg().contiguous())
+    return array
+
+
+class Tensor(Kind):
+    tag = "$tensor"
+
+    def takes(self, value):
+        return torch() is not None and isinstance(value, torch().Tensor)
+
+    def write(self, writer, value, path):
+        name = writer.array(value, path, lambda: to_save(value))
+        return name if value.device.type == "cpu" else [name, str(value.device)]
+
+    def read(self, reader, content, live, path):
+        name, device = content if isinstance(content, list) else (content, "cpu")
+        if reader.must_fit(live, path) and reader.shape(name) != (dtype_code(live.dtype), tuple(live.shape)):
+            reader.target(name, live, to_save(live))               # the difference is named by who compares them
+            return lambda: live
+        return read_tensor(reader, name, live, device)
+
+
+def read_tensor(reader, name, live, device="cpu"):
+    """Into `live` where it fits, so that tensors keep their identity; else into a new tensor on `device`."""
+    code, shape = reader.shape(name)
+    fits = is_tensor(live) and tuple(live.shape) == shape and live.dtype is torch_dtype(code) and why_not(live) is None
+    if name in reader.owners:
+        first = reader.owners[name]
+        return (lambda: copy_into(live, first)) if fits and live is not first else (lambda: first)
+    if not fits:
+        live = torch().empty(shape, dtype=torch_dtype(code), device=usable(device, live))
+    array = direct(live.detach())
+    if array is not None:
+        reader.target(name, live, array)
+        return lambda: live
+    host = torch().empty(shape, dtype=live.dtype)
+    reader.target(name, live, direct(host))
+    return lambda: copy_into(live, host)
+
+
+def is_tensor(value):
+    return isinstance(value, torch().Tensor)
+
+
+def usable(device: str, live):
+    """Where a new tensor belongs: where the program has its own; else where it was, if there is such a device."""
+    if is_tensor(live):
+        return live.device
+    try:
+        torch().empty(0, device=device)
+        return device
+    except Exception:        # a snapshot from a machine with another device: the program moves it where it wants
+        return "cpu"
+
+
+def copy_into(live, restored):
+    with torch().no_grad():
+        live.copy_(restored)
+    return live
+
+
+class TorchGenerator(Kind):
+    tag = "$torch_generator"
+
+    def takes(self, value):
+        return torch() is not None and isinstance(value, torch().Generator)
+
+    def write(self, writer, value, path):
+        writer.generators[shown(path)] = value
+        return writer.node(generator_state(value), path)
+
+    def read(self, reader, content, live, path):
+        state = reader.value(content, None, path)
+
+        def restore():
+            live.set_state(state())
+            return live
+        return restore
+
+
+class Module(Kind):
+    """Parameters, all buffers (non-persistent ones too), tensors that are plain attributes, extra state. The wrappers of
+    torch.compile, DataParallel and DistributedDataParallel leave no trace in the names."""
+    tag = "$module"
+
+    def takes(self, value):
+        return torch() is not None and isinstance(value, torch().nn.Module)
+
+    def write(self, writer, value, path):
+        shared, extra, attributes, prefix = {}, {}, [], name_of(path)
+        for name, owner, key, tensor in tensors_of(value):
+            if not is_tensor(tensor):
+                continue
+            place = (*path, name)
+            try:
+                saved = writer.array(tensor, place, lambda tensor=tensor: to_save(tensor))
+            except TypeError as error:
+                raise _abi.CannotSave(f"'{shown(place)}' cannot be saved: {error}") from None
+            if saved != f"{prefix}/{name}":
+                shared[name] = saved
+            if key in owner.__dict__:
+                attributes.append(name)
+        for name, module in modules_of(value):
+            if type(module).get_extra_state is not torch().nn.Module.get_extra_state:
+                extra[name] = writer.forgiving(module.get_extra_state(), (*path, name, "extra_state"))
+        return {"shared": shared, "extra": extra, "attributes": attributes}
+
+    def read(self, reader, content, live, path):
+        if live is None:
+            raise _abi.Error(f"the snapshot holds a module '{shown(path)}', which this program does not have", _abi.MISMATCH)
+        values, missing, modules = [], set(content["attributes"]), dict(modules_of(live))
+        for name, owner, key, tensor in tensors_of(live, with_empty=True):
+            missing.discard(name)
+            saved = content["shared"].get(name) or name_of((*path, name))
+            if saved in reader.arrays:
+                values.append((owner, key, read_module_tensor(reader, saved, tensor, live), tensor))
+            elif is_tensor(tensor) and key not in owner.__dict__:
+                reader.target(saved, tensor, to_save(tensor))      # the C library names it: the snapshot does not hold it
+        for name in missing:          # a tensor that the program keeps as an attribute once it has run
+            owner, _, key = name.rpartition(".")
+            if owner in modules:
+                saved = content["shared"].get(name) or name_of((*path, name))
+                values.append((modules[owner], key, read_tensor(reader, saved, None, str(device_of(live))), None))
+        extra = [(modules[name], reader.value(node, None, (*path, name, "extra_state")))
+                 for name, node in content["extra"].items() if name in modules]
+
+        def restore():
+            for owner, key, value, tensor in values:
+                if (restored := value()) is not tensor:
+                    put(owner, key, restored)
+            for module, state in extra:
+                module.set_extra_state(state())
+            return live
+        return restore
+
+
+def read_module_tensor(reader, name, tensor, module):
+    if tensor is not None and torch().nn.parameter.is_lazy(tensor):
+        code, shape = reader.shape(name)
+        with torch().no_grad():
+            tensor.materialize(shape, dtype=torch_dtype(code))
+    elif tensor is not None and reader.shape(name) != (dtype_code(tensor.dtype), tuple(tensor.shape)):
+        reader.target(name, tensor, to_save(tensor))               # the C library names the difference
+        return lambda: tensor
+    return read_tensor(reader, name, tensor, str(device_of(module)))
+
+
+def device_of(module):
+    return next((tensor.device for tensor in module.parameters()), "cpu")
+
+
+def put(owner, key, tensor):
+    table = owner._buffers if key in owner._buffers else owner.__dict__
+    table[key] = tensor
+
+
+def bare(module):
+    """The module inside torch.compile and data-parallel wrappers."""
+    while True:
+        inner = module._modules
+        if "_orig_mod" in inner and type(module).__name__ == "OptimizedModule":
+            module = inner["_orig_mod"]
+        elif "module" in inner and type(module).__name__ in ("DataParallel", "DistributedDataParallel"):
+            module = inner["module"]
+        else:
+            return module
+
+
+def modules_of(module, prefix=""):
+    """(dotted name, module) of it and all inside; one that is used twice comes once."""
+    seen, waiting = set(), [(prefix, module)]
+    while waiting:
+        name, module = waiting.pop()
+        module = bare(module)
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
+        yield name, module
+        for key, child in reversed(module._modules.items()):
+            if child is not None:
+                waiting.append((f"{name}.{key}" if name else key, child))
+
+
+def tensors_of(module, with_empty=False):
+    """(dotted name, its module, its key there, tensor) of every tensor. `with_empty`: also of those that a lazy module has yet to
+    make, and of buffers and attributes that are None by now."""
+    for prefix, owner in modules_of(module):
+        dotted = prefix + "." if prefix else ""
+        for key, tensor in owner._parameters.items():
+            if tensor is not None and (with_empty or not torch().nn.parameter.is_lazy(tensor)):
+                yield dotted + key, owner, key, tensor
+        for key, tensor in owner._buffers.items():
+            if with_empty or tensor is not None:
+                yield dotted + key, owner, key, tensor
+        for key, value in owner.__dict__.items():
+            if value is None and with_empty or is_tensor(value) and value.grad_fn is None:
+                yield dotted + key, owner, key, value
+
+
+KINDS = (Tensor(), Module(), TorchGenerator())

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any nest of objects as JSON structure and arrays, and back into the objects that exist.
+
+A *node* is the JSON of one value. Numbers, text and lists are themselves; an object is a dict; whatever else has one member
+whose name begins with "$" (a dict whose own keys do has them doubled). Bulk goes into arrays, named by the path to the value.
+
+Writing walks the live objects. Reading has two halves, since the C library fills all arrays at once: Reader.value() finds or
+makes the memory for each array and returns a function that yields the restored value once the bytes are there."""
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import math
+from typing import Any, Callable
+
+from . import _abi
+from ._arrays import Array
+
+PLAIN = (str, bool, int, float, type(None))
+Value = Callable[[], Any]        # yields the restored value; to be called after the arrays are filled
+
+_kinds: list = []                # in the order in which they are asked
+_kinds_by_tag: dict[str, Any] = {}
+_kind_of_type: dict[type, Any] = {}
+
+
+class Kind:
+    """How one kind of value becomes a node and comes back. `tag` is the node's member; `takes` decides by the value's type."""
+    tag = ""
+
+    def takes(self, value) -> bool:
+        raise NotImplementedError
+
+    def write(self, writer: Writer, value, path: tuple) -> Any:
+        """What stands under the tag."""
+        raise NotImplementedError
+
+    def read(self, reader: Reader, content, live, path: tuple) -> Value:
+        """`live` is what the program has in this place, or None."""
+        raise NotImplementedError
+
+
+def register(kind: Kind):
+    _kinds.append(kind)
+    _kinds_by_tag[kind.tag] = kind
+
+
+def kind_of(value) -> Kind | None:
+    kind = _kind_of_type.get(type(value))
+    if kind is None:
+        kind = next((kind for kind in _kinds if kind.takes(value)), None)
+        if kind is not None:
+            _kind_of_type[type(value)] = kind
+    return kind
+
+
+MISREAD = (AttributeError, IndexError, KeyError, MemoryError, OverflowError, RecursionError, TypeError, ValueError)
+
+
+@contextlib.contextmanager
+def structure_of(snapshot: str):
+    """Nothing in a file is believed: what its structure makes fail is told as that file's fault."""
+    try:
+        yield
+    except _abi.CannotSave:
+        raise
+    except MISREAD as error:
+        raise _abi.Error(f"{snapshot} holds a structure that libckpt cannot have written ({type(error).__name__}: {error}); nothing of "
+                         "it was used", _abi.DAMAGED) from error
+
+
+LONGEST_NAME_BYTES = 255
+
+
+@functools.lru_cache(maxsize=1 << 16)      # the same paths at every save
+def name_of(path: tuple) -> str:
+    """The array's name: the parts of the path between slashes. What a name may not hold is written as %XX."""
+    parts = []
+    for part in map(str, path):
+        part = part.replace("%", "%25").replace("/", "%2F").replace("\0", "%00")
+        parts.append(part.replace(".", "%2E") if part in (".", "..") else part or "%")
+    name = "/".join(parts)
+    if len(name.encode()) <= LONGEST_NAME_BYTES:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{name.encode()[:LONGEST_NAME_BYTES - 17].decode(errors='ignore')}~{digest}"
+
+
+def shown(path: tuple) -> str:
+    return ".".join(map(str, path))
+
+
+class Writer:
+    """One walk over live objects. `arrays` is what to save; `left_out` says what stays as the script makes it."""
+
+    def __init__(self, pickled: tuple = ()):
+        self.arrays: dict[str, Array] = {}
+        self.left_out: list[str] = []
+        self.generators: dict[str, Any] = {}      # random generators among the objects, by path
+        self.pickled = pickled
+        self._names: dict[int, str] = {}          # id of an object with an array -> its name: shared objects are saved once
+        self._keep: list = []                     # so that no id is given to another object during the walk
+        self._open: set[int] = set()
+        self._forgiving = 0                       # inside what a state_dict returned
+
+    def node(self, value, path: tuple) -> Any:
+        kind = type(value)
+        if kind is str or kind is bool or value is None:
+            return value
+        if kind is int and -2**63 <= value < 2**63 or kind is float and math.isfinite(value):
+            return value
+        found = kind_of(value)
+        if found is None or id(value) in self._open:
+            return self._leave_out(value, path, "it contains itself" if found else None)
+        self._open.add(id(value))
+        try:
+            content = found.write(self, value, path)
+        except TypeError as error:
+            return self._leave_out(value, path, str(error))
+        finally:
+            self._open.discard(id(value))
+        return {found.tag: content} if found.tag.startswith("$") else content
+
+    def forgiving(self, value, path: tuple) -> Any:
+        """The node of something that an object gave us itself: what cannot be saved in it is said, and left out."""
+        self._forgiving += 1
+        try:
+            return self.node(value, path)
+        finally:
+            self._forgiving -= 1
+
+    def _leave_out(self, value, path, reason):
+        if not self._forgiving:
+            name = type(value).__module__ + "." + type(value).__qualname__
+            raise TypeError(reason if reason and reason.startswith("'") else
+                            f"'{shown(path)}' ({name}) cannot be saved: " + (reason or
+                            "it is neither an array nor a plain value and has no state_dict() and load_state_dict(); "
+                            f"give it those, or allow pickle for it: Run(..., pickle=[\"{path[0]}\"])"))
+        self.left_out.append(shown(path))
+        return {"$script": type(value).__qualname__}
+
+    def array(self, owner, path: tuple, make: Callable[[], Array]) -> str:
+        """Saves an array under the name of its path, an object met before under the name it has. Returns the name."""
+        name = self._names.get(id(owner))
+        if name is None:
+            name = name_of(path)
+            self.arrays[name] = make()
+            self._names[id(owner)] = name
+            self._keep.append(owner)
+        return name
+
+    def known(self, owner) -> str | None:
+        return self._names.get(id(owner))
+
+
+class Reader:
+    """Finds or makes the memory for what a snapshot holds. `arrays`: name -> (dtype code, shape) in the snapshot."""
+
+    def __init__(self, arrays: dict[str, tuple[int, tuple]], pickled: tuple = ()):
+        self.arrays = arrays
+        self.targets: dict[str, Array] = {}       # where the bytes go
+        self.owners: dict[str, Any] = {}          # the live object of a name
+        self.pickled = pickled
+        self.in_place = True                      # containers that exist are changed; False: made anew
+
+    def value(self, node, live, path: tuple) -> Value:
+        if isinstance(node, PLAIN):
+            return lambda: node
+        if isinstance(node, list):
+            return _kinds_by_tag["list"].read(self, node, live, path)
+        tag = next(iter(node), "")
+        if not tag.startswith("$") or tag.startswith("$$"):
+            return _kinds_by_tag["dict"].read(self, node, live, path)
+        if tag == "$script":
+            return lambda: live
+        if tag not in _kinds_by_tag:
+            raise _abi.Error(f"'{shown(path)}' was saved as {tag[1:]}, which this program does not know: import the library "
+                             "it comes from before Run(), or update libckpt", _abi.MISMATCH)
+        return _kinds_by_tag[tag].read(self, node[tag], live, path)
+
+    @staticmethod
+    def must_fit(live, path: tuple) -> bool:
+        """What the script gave by name is the only handle it has: it cannot be replaced by an array of another shape."""
+        return live is not None and len(path) == 1
+
+    @contextlib.contextmanager
+    def fresh_containers(self):
+        before, self.in_place = self.in_place, False
+        try:
+            yield
+        finally:
+            self.in_place = before
+
+    def shape(self, name: str) -> tuple[int, tuple]:
+        if name not in self.arrays:
+            raise _abi.Error(f"the snapshot names an array '{name}' that it does not hold", _abi.DAMAGED)
+        return self.arrays[name]
+
+    def target(self, name: str, owner, array: Array):
+        self.targets[name] = array
+        self.owners[name] = owner

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lightning: ``Trainer(callbacks=[libckpt.lightning.Checkpoint()], enable_checkpointing=False)``, started by ckptrun.
+
+Works with ``lightning.pytorch`` and with ``pytorch_lightning``: with the one that the program has imported."""
+from __future__ import annotations
+
+import importlib
+import sys
+
+from ._abi import Error
+from ._fit import Fit, Loader, stop_on_signals
+from ._run import Run
+
+NAMES = ("lightning.pytorch", "pytorch_lightning")
+
+
+def _framework():
+    return importlib.import_module(next((name for name in NAMES if name in sys.modules), NAMES[0]))
+
+
+class Checkpoint(_framework().Callback):
+    """Saves and restores a whole fit(): module, optimizers, schedulers, precision, callbacks, loops, and the exact place in the data.
+
+    When time is up it raises libckpt.Stopped after the state is durable, as Lightning itself ends on SIGTERM: callbacks see
+    on_exception, loggers are finalized, and the script ends with exit code 85. When fit() ends by itself and then the script
+    does, the run is complete. ``run`` is the Run, from on_fit_start on: ``run.best(...)``, ``run.report(...)``, ``run.vars``.
+
+    Args: those of Run; objects given by name are saved beside Lightning's.
+    """
+
+    def __init__(self, **arguments):
+        self._arguments = arguments
+        self.run: Run | None = None
+
+    def on_fit_start(self, trainer, pl_module):
+        if self.run is not None:
+            raise Error("one Checkpoint is one run, and this one has had its fit(): give each fit() a Checkpoint and a directory "
+                        "of its own, Checkpoint(directory=...)")
+        self._early = {"stopped": False}
+        self.run = Run(**objects_of(trainer, pl_module, self), early=self._early, **self._arguments)
+        self._fit = Fit(self.run, trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else None)
+        trainer.should_stop |= self._early["stopped"]
+        self._guide_loaders(trainer)
+
+    def _guide_loaders(self, trainer):
+        strategy, process = trainer.strategy, trainer.strategy.process_dataloader
+
+        def guided(loader):
+            loader = process(loader)
+            return self._guide(trainer, loader) if trainer.training else loader
+        strategy.process_dataloader = guided
+
+    def _guide(self, trainer, loader):
+        try:
+            len(loader)
+        except (TypeError, NotImplementedError):
+            return Loader(self._fit, loader, resume="epoch")      # Lightning asks for a batch before it uses the one before
+        return Loader(self._fit, loader, accumulate=trainer.accumulate_grad_batches)
+
+    def on_train_start(self, trainer, pl_module):
+        if isinstance(trainer.train_dataloader, (list, tuple, dict)):
+            raise Error("libckpt.lightning knows the place in one training loader, and there are several: let one loader give the "
+                        "batches of all")
+        stop_on_signals(self.run)
+
+    def on_validation_batch_end(self, trainer, *_):
+        if not trainer.sanity_checking:
+            self.run._leave_if_stop_is_due()
+
+    def on_train_end(self, trainer, pl_module):
+        self._early["stopped"] = trainer.should_stop
+        self._fit.end()
+
+    def on_fit_end(self, trainer, pl_module):
+        self._fit.end()          # also where nothing was left to train
+
+
+def objects_of(trainer, pl_module, own) -> dict:
+    """What changes in a fit(), by name."""
+    schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+    found = {"module": pl_module, "precision": trainer.precision_plugin, "callbacks": CallbackStates(trainer, own),
+             "metrics": CallbackMetrics(trainer), "loops": trainer.fit_loop}
+    found |= {name: item for kind, items in (("optimizer", trainer.optimizers), ("scheduler", schedulers))
+              for name, item in numbered(kind, items)}
+    return found | ({"datamodule": trainer.datamodule} if trainer.datamodule is not None else {})
+
+
+def numbered(kind, items):
+    return [(kind if len(items) == 1 else f"{kind}{i}", item) for i, item in enumerate(items)]
+
+
+class CallbackStates:
+    """The states of the other callbacks, by Lightning's own key."""
+
+    def __init__(self, trainer, own):
+        self._trainer, self._own = trainer, own
+
+    def _others(self):
+        return {callback.state_key: callback for callback in self._trainer.callbacks if callback is not self._own}
+
+    def state_dict(self):
+        return {key: callback.state_dict() for key, callback in self._others().items()}
+
+    def load_state_dict(self, states):
+        for key, callback in self._others().items():
+            if states.get(key):
+                callback.load_state_dict(states[key])
+
+
+class CallbackMetrics:
+    """The metrics that were logged last: callbacks and schedulers ask for those of an earlier epoch too."""
+
+    def __init__(self, trainer):
+        self._trainer = trainer
+
+    def state_dict(self):
+        return dict(self._trainer.callback_metrics)
+
+    def load_state_dict(self, metrics):
+        self._trainer.callback_metrics.update(metrics)

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chain/surroundings.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "base/quantity.hpp"
+#include "rundir/ledger.hpp"
+
+namespace ckpt::supervisor {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uintmax_t largest_read_bytes = 1u << 20;   // more than that is told by size and time
+constexpr std::size_t most_sources = 64;                  // beside the script
+constexpr std::size_t most_neighbours = 2000;             // a folder of data is not looked through
+constexpr std::uint64_t blocks_looked_at = 20;
+constexpr std::string_view by_content = "content ";
+
+std::string text_of(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(largest_read_bytes, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(std::max<std::streamsize>(file.gcount(), 0)));
+  return text;
+}
+
+std::string first_line(const fs::path& path) {
+  const std::string text = text_of(path);
+  return text.substr(0, text.find('\n'));
+}
+
+// FNV-1a: nobody attacks this, it only has to notice an edit.
+std::uint64_t digest(std::string_view text) {
+  std::uint64_t value = 0xcbf29ce484222325;
+  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return value;
+}
+
+std::string fingerprint(const fs::path& path) {
+  std::error_code failed;
+  const std::uintmax_t size = fs::file_size(path, failed);
+  if (failed) return {};
+  if (size <= largest_read_bytes) return fmt::format("{}{:016x}", by_content, digest(text_of(path)));
+  const auto time = fs::last_write_time(path, failed).time_since_epoch().count();
+  return fmt::format("{}of {}, {}", by_content, format_size(size), time);
+}
+
+// Until `look` says false. What cannot be listed is empty.
+template <class Look>
+void for_each_in(const fs::path& folder, Look&& look) {
+  std::error_code failed;
+  for (fs::directory_iterator entry(folder, failed), end; !failed && entry != end; entry.increment(failed))
+    if (!look(entry->path())) return;
+}
+
+std::optional<fs::path> script_of(const std::vector<std::string>& command) {
+  std::error_code ignored;
+  for (std::size_t i = 1; i < command.size(); ++i)
+    if (fs::is_regular_file(command[i], ignored)) return fs::absolute(command[i]);
+  return std::nullopt;
+}
+
+// What a script imports is most often beside it. Sorted, so that the same ones are looked at each time.
+std::set<fs::path> sources_beside(const fs::path& script) {
+  std::set<fs::path> sources;
+  std::size_t neighbours = 0;
+  for_each_in(script.parent_path(), [&](const fs::path& path) {
+    if (path.extension() == ".py") sources.insert(path);
+    return ++neighbours < most_neighbours;
+  });
+  if (neighbours == most_neighbours) return {};
+  while (sources.size() > most_sources) sources.erase(std::prev(sources.end()));
+  return sources;
+}
+
+// .git is a folder, or a file that names one (a worktree, a submodule); what branches share is in commondir then.
+std::optional<fs::path> git_folder(fs::path below) {
+  std::error_code ignored;
+  for (; below.has_relative_path(); below = below.parent_path()) {
+    const fs::path git = below / ".git";
+    if (fs::is_directory(git, ignored)) return git;
+    constexpr std::string_view word = "gitdir: ";
+    if (const std::string line = first_line(git); line.starts_with(word)) return below / line.substr(word.size());
+  }
+  return std::nullopt;
+}
+
+std::string packed_commit(const fs::path& git, const std::string& branch) {
+  const std::string text = text_of(git / "packed-refs");
+  const std::size_t at = text.find(' ' + branch + '\n');
+  if (at == std::string::npos) return {};
+  const std::size_t line = text.rfind('\n', at) + 1;   // npos + 1 is the beginning
+  return text.substr(line, at - line);
+}
+
+std::string commit_of(const fs::path& folder) {
+  const auto git = git_folder(folder);
+  if (!git) return {};
+  const std::string head = first_line(*git / "HEAD");
+  constexpr std::string_view word = "ref: ";
+  if (!head.starts_with(word)) return head;
+  const std::string branch = head.substr(word.size()), common = first_line(*git / "commondir");
+  const fs::path shared = common.empty() ? *git : *git / common;
+  const std::string loose = first_line(shared / branch);
+  return loose.empty() ? packed_commit(shared, branch) : loose;
+}
+
+// Of the environment whose bin/ holds the program: a virtual one, or conda's. The names tell the versions.
+std::string python_packages(const fs::path& program) {
+  std::set<std::string> packages;
+  for_each_in(program.parent_path().parent_path() / "lib", [&](const fs::path& library) {
+    if (!library.filename().string().starts_with("python3")) return true;
+    for_each_in(library / "site-packages", [&](const fs::path& package) {
+      if (package.extension() == ".dist-info") packages.insert(package.stem());
+      return true;
+    });
+    return true;
+  });
+  return fmt::format("{}", fmt::join(packages, " "));
+}
+
+std::string gpu_models(const fs::path& proc) {
+  std::set<std::string> models;
+  for_each_in(proc / "driver/nvidia/gpus", [&](const fs::path& gpu) {
+    const std::string line = first_line(gpu / "information");   // "Model: \t\t NVIDIA H100"
+    const std::size_t at = line.find_first_not_of(" \t", std::min(line.find(':'), line.size() - 1) + 1);
+    if (at != std::string::npos) models.insert(line.substr(at));
+    return true;
+  });
+  return models.empty() ? "none" : fmt::format("{}", fmt::join(models, ", "));
+}
+
+std::string difference(const std::string& name, const std::string& before, const std::string& now) {
+  if (before.starts_with(by_content) && now.starts_with(by_content)) return name + " has changed";
+  return fmt::format("{}: was {}, now {}", name, before, now);
+}
+
+std::set<std::string> words_of(const std::string& text) {
+  std::set<std::string> words;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    words.insert(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return words;
+}
+
+std::string without(const std::set<std::string>& all, const std::set<std::string>& others) {
+  std::vector<std::string> rest;
+  std::set_difference(all.begin(), all.end(), others.begin(), others.end(), std::back_inserter(rest));
+  return rest.empty() ? "none" : fmt::format("{}", fmt::join(rest, " "));
+}
+
+}  // namespace
+
+Surroundings look_around(const std::string& program, const std::vector<std::string>& command, const std::string& proc) {
+  const fs::path executed = fs::absolute(program).lexically_normal();
+  const auto script = script_of(command);
+  std::error_code unknown;
+  Surroundings found = {{"program", executed}, {"the program's file", fingerprint(executed)},
+                        {"commit", commit_of(script ? script->parent_path() : fs::current_path(unknown))},
+                        {"Python packages", python_packages(executed)}, {"GPU", gpu_models(proc)},
+                        {"GPU driver", first_line(fs::path(proc) / "driver/nvidia/version")}};
+  if (script) found[script->filename()] = fingerprint(*script);
+  if (script && script->extension() == ".py")
+    for (const fs::path& source : sources_beside(*script)) found[source.filename()] = fingerprint(source);
+  std::erase_if(found, [](const auto& fact) { return fact.second.empty(); });
+  return found;
+}
+
+std::string describe_change(const Surroundings& before, const Surroundings& now) {
+  std::vector<std::string> changes;
+  for (const auto& [name, value] : now) {
+    const auto old = before.find(name);
+    if (old == before.end() || old->second == value) continue;
+    const auto before_words = words_of(old->second), words = words_of(value);
+    changes.push_back(name == "Python packages" ? difference(name, without(before_words, words), without(words, before_words))
+                                                : difference(name, old->second, value));
+  }
+  return fmt::format("{}", fmt::join(changes, "; "));
+}
+
+Surroundings surroundings_of(io::FileSystem& fs, const rundir::Layout& layout, std::uint64_t block) {
+  for (std::uint64_t looked_at = 0; block > 0 && looked_at < blocks_looked_at; --block, ++looked_at)
+    for (const nlohmann::json& line : rundir::read_ledger(fs, layout.ckptrun_ledger(block))) {
+      if (line.value("event", "") != "surroundings" || !line.contains("found")) continue;
+      if (const auto& found = line["found"]; found.is_object()) {
+        Surroundings known;
+        for (const auto& [name, value] : found.items())
+          if (value.is_string()) known[name] = value;
+        return known;
+      }
+    }
+  return {};
+}
+
+void refuse_changes(io::FileSystem& fs, const rundir::Layout& layout, std::uint64_t block, const Surroundings& now) {
+  const std::string change = describe_change(surroundings_of(fs, layout, block), now);
+  if (!change.empty())
+    fail(CKPT_ERR_CONFIG, "--strict: since block {} of {} something else than its command has changed: {}; add "
+         "--accept-changes to go on with that, or --run NAME for a run of its own", block, layout.directory(), change);
+}
+
+}  // namespace ckpt::supervisor

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chain/words.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/quantity.hpp"
+
+namespace ckpt::supervisor {
+
+bool is_bad(Action action) noexcept { return action == Action::stop || action == Action::fail; }
+
+namespace {
+
+std::string after_comma(const std::string& text) { return text.empty() ? "" : ", " + text; }
+
+const char* word_for(Action action) {
+  if (action == Action::complete) return "complete";
+  return is_bad(action) ? "stopped" : "to be continued";
+}
+
+// A decision to go on names where from, which the newest snapshot says anyway; one to end names why.
+std::string what_ended(const Decision& decision, const BlockResult* last) {
+  if (!last) return decision.reason;
+  const bool has_own_reason = is_bad(decision.action) || decision.action == Action::superseded;
+  const bool says_both = decision.reason.starts_with(last->reason);   // "exit code 3; it came before the first safe point"
+  std::string why = has_own_reason && says_both ? decision.reason : last->reason;
+  if (has_own_reason && !says_both) why += "; " + decision.reason;
+  return fmt::format("block {} ended after {}: {}", last->block, format_duration(last->seconds), why);
+}
+
+}  // namespace
+
+std::string first_line(std::uint64_t block, const std::string& from, const Outlook& outlook, double seconds_left) {
+  return fmt::format("block {}{} starts from {}{}{}", block,
+                     outlook.about_blocks > 0 ? fmt::format(" of about {}", outlook.about_blocks) : "", from,
+                     after_comma(outlook.progress),
+                     std::isfinite(seconds_left) ? fmt::format(", {} left", format_duration(seconds_left)) : "");
+}
+
+std::string last_line(const Decision& decision, const BlockResult* last, const std::optional<rundir::SnapshotId>& newest,
+                      const std::string& progress, const std::string& next) {
+  const std::string snapshot =
+      newest ? fmt::format("newest snapshot: step {} (block {})", newest->step, newest->block) : "no snapshot yet";
+  return fmt::format("{}: {}; {}{}; {}", word_for(decision.action), what_ended(decision, last), snapshot,
+                     after_comma(progress), next);
+}
+
+}  // namespace ckpt::supervisor

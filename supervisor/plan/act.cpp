@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+// The story of one call: which job, what is known, the plan, what the site says, and what is done with it.
+#include "plan/act.hpp"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/process_identity.hpp"
+#include "base/quantity.hpp"
+#include "chain/learned_times.hpp"
+#include "plan/job.hpp"
+#include "plan/knowledge.hpp"
+#include "plan/rehearsal.hpp"
+#include "plan/site_check.hpp"
+#include "plan/submission.hpp"
+#include "plan/view.hpp"
+#include "slurm/place.hpp"
+#include "slurm/settings.hpp"
+#include "slurm/submit.hpp"
+#include "tools/find_run.hpp"
+
+namespace ckpt::plan {
+namespace {
+
+using namespace supervisor;
+using tools::Format;
+using tools::Json;
+
+constexpr double customary_limit_seconds = 24 * 3600;  // short jobs start sooner, and an outage costs less
+constexpr std::uint64_t blocks_without_knowledge = 10;
+constexpr double lead_without_knowledge_seconds = 150;
+
+// What a job asks for by the command line and the environment.
+slurm::Resources resources_of(const Request& request) {
+  if (!request.script.empty()) return slurm::with_settings_for_script(request.resources);
+  return slurm::with_resources_here(request.resources);
+}
+
+class Planning {
+ public:
+  explicit Planning(const Request& request)
+      : request_(request), fs_(io::file_system()), clock_(system_clock()), resources_(resources_of(request)) {
+    if (request.has_job()) job_ = job_of(request);
+    if (request.has_job() || !request.limit_seconds || !partition().empty()) ask_the_site();
+    knowledge_ = gather(request, learn(), limit());
+    facts_ = facts_for_plan(knowledge_, request);
+    if (const auto most = site_ ? site_->configuration.highest_array_index() : std::nullopt; most && !request.trials)
+      facts_.most_blocks = *most;
+  }
+
+  int show_or_submit();
+  int compare();
+  int submit_rehearsal();
+
+ private:
+  void ask_the_site();
+  const std::string& partition() const { return job_ && job_->script ? job_->partition : resources_.partition; }
+  LearnedTimes learn() const;
+  Known limit() const;
+  ChainShape shape() const;
+  void make();
+  void check_with_site(std::uint64_t tasks, std::uint64_t arrays = 1) const;
+  void warn_about_job() const;
+  void tell_plan();
+  void submit(Submission& submission);
+  void preview(const Submission& submission);
+
+  const Request& request_;
+  io::FileSystem& fs_;
+  Clock& clock_;
+  slurm::Resources resources_;
+  std::optional<Job> job_;
+  std::optional<slurm::Site> site_;  // absent: no Slurm here
+  std::string no_site_;              // why
+  Knowledge knowledge_;
+  PlanFacts facts_;
+  std::optional<Plan> plan_;  // absent: not enough is known
+  Json told_ = Json::object();
+};
+
+void Planning::ask_the_site() {
+  const slurm::Whereabouts here = slurm::where_are_we(clock_);
+  no_site_ = here.why;
+  if (here.place == slurm::Place::elsewhere) return;
+  site_ = slurm::ask_site(clock_);
+  if (site_->why_not.empty()) return;
+  no_site_ = site_->why_not;
+  site_.reset();
+}
+
+// A run that is named must be there, unless it is to be submitted.
+LearnedTimes Planning::learn() const {
+  if (job_) return learn_times(fs_, rundir::Layout(job_->run.directory));
+  if (request_.run.empty()) return {};
+  return learn_times(fs_, tools::choose_run(fs_, request_.run));
+}
+
+Known Planning::limit() const {
+  if (request_.limit_seconds) return {*request_.limit_seconds, "given"};
+  if (request_.rehearsed_units) return {rehearsal_limit_seconds, "enough for most rehearsals"};
+  if (job_ && job_->own_limit_seconds) return {*job_->own_limit_seconds, "as the job script says"};
+  if (!site_) return {customary_limit_seconds, "by custom, as no Slurm answers here; --limit says otherwise"};
+  const slurm::Partition* asked = site_->partition(partition());
+  if (!asked) return {customary_limit_seconds, "by custom; --limit says otherwise"};
+  const std::string name = (partition().empty() ? "the default partition " : "partition ") + asked->name;
+  const double most = asked->limit_seconds.value_or(engine::no_limit);
+  if (most < customary_limit_seconds) return {most, fmt::format("the most that {} allows", name)};
+  return {customary_limit_seconds,
+          fmt::format("by custom ({} allows {}); --limit says otherwise", name, format_duration(most))};
+}
+
+void Planning::make() {
+  if (!knowledge_.is_enough()) return;
+  if (facts_.units_left <= 0)
+    fail(CKPT_ERR_CONFIG,
+         "all {} are done and saved, the work is complete: there is nothing to plan (more of them: --epochs)",
+         count_of(*knowledge_.units, facts_.unit));
+  plan_ = make_plan(facts_);
+  if (!plan_->refusal.empty()) fail(CKPT_ERR_CONFIG, "{}", plan_->refusal);
+}
+
+ChainShape Planning::shape() const {
+  ChainShape shape;
+  shape.blocks = request_.blocks.value_or(plan_ ? plan_->blocks() : blocks_without_knowledge);
+  if (!job_->script || job_->script->becomes_ckptrun)   // a shell would die of the warning, and its job with it
+    shape.warning_seconds =
+        warning_seconds(knowledge_.limit.seconds, plan_ ? plan_->lead_seconds : lead_without_knowledge_seconds);
+  const bool script_says_it = job_->own_limit_seconds && !request_.limit_seconds;
+  shape.limit_seconds = script_says_it ? 0 : knowledge_.limit.seconds;
+  return shape;
+}
+
+// What would be asked for, as one array of `tasks`; `arrays` of them at once for a sweep.
+void Planning::check_with_site(std::uint64_t tasks, std::uint64_t arrays) const {
+  const std::string no_way = site_ ? slurm::no_way_to_submit() : no_site_;
+  if (request_.submit && !no_way.empty())
+    fail(CKPT_ERR_CONFIG, "cannot submit from here: {}; go to a login node of the cluster", no_way);
+  if (!site_) return;
+  if (!job_ && partition().empty() && !site_->partition("")) return;  // a plan for nowhere in particular
+  const Wish wish{.partition = partition(),
+                  .limit_seconds = knowledge_.limit.seconds,
+                  .tasks = tasks,
+                  .are_trials = request_.trials.has_value(),
+                  .cpus = resources_.cpus,
+                  .memory = resources_.memory,
+                  .gpus = resources_.gpus,
+                  .jobs = tasks * arrays,
+                  .account = resources_.account,
+                  .qos = resources_.qos};
+  const std::string objected = objection(*site_, wish);
+  if (!objected.empty()) fail(CKPT_ERR_CONFIG, "{}", objected);
+  if (!site_->configuration.lists("AccountingStorageEnforce", "limits")) return;
+  const slurm::AccountLimits limits = slurm::ask_account_limits(clock_, identify_self().user, slurm::once(10));
+  if (const std::string by_account = objection(limits, wish); !by_account.empty())
+    fail(CKPT_ERR_CONFIG, "{}", by_account);
+}
+
+void Planning::tell_plan() {
+  told_["plan"] = plan_ ? plan_json(knowledge_, facts_, *plan_) : Json();
+  if (plan_ && request_.format == Format::text) print_plan(knowledge_, facts_, *plan_);
+  if (plan_ || request_.format == Format::json) return;
+  fmt::print(
+      "{}, {}.\nWhat is not needed is cancelled when the work is complete{}.\n", count_of(shape().blocks, "block"),
+      request_.blocks ? "as asked for" : "since " + how_to_know(knowledge_),
+      request_.trials ? "" : "; too few are continued, up to twice as many");  // nobody continues a trial
+}
+
+// Nothing is told of a plan that comes to nothing: what is refused is refused before.
+void Planning::submit(Submission& submission) {
+  const Sent sent = submission.send();
+  tell_plan();
+  told_["submitted"] = submission.json(sent);
+  if (request_.format == Format::json) return;
+  fmt::print("\n");
+  submission.print(sent);
+}
+
+void Planning::preview(const Submission& submission) {
+  const std::string text = submission.preview();
+  tell_plan();
+  if (request_.format == Format::json) return;
+  if (!site_) fmt::print("\nNot checked against a site: {}.\n", no_site_);
+  fmt::print("\nWith --submit {}:\n\n{}",
+             job_->script ? "this is run, with a copy of the script" : "this script is sent", text);
+}
+
+void Planning::warn_about_job() const {
+  if (job_->script && !job_->script->starts_ckptrun)
+    log_warning("{} does not call ckptrun: unless something in it does, every block starts from the beginning",
+                job_->script->path);
+  else if (job_->script && !job_->script->becomes_ckptrun)
+    log_info("{} starts ckptrun without exec: it gets no --signal, of which its shell would die; blocks end by the clock",
+             job_->script->path);
+  if (request_.trials.value_or(1) > 1 && !tells_trials_apart(request_, *job_))
+    log_warning("nothing in {} depends on {{SLURM_ARRAY_TASK_ID}}, so that all {} trials compute the same, unless the "
+                "program reads it itself; add it where they differ, as --seed {{SLURM_ARRAY_TASK_ID}}",
+                job_->script ? job_->script->path : "the command", *request_.trials);
+}
+
+int Planning::show_or_submit() {
+  make();
+  if (!plan_ && !job_) fail(CKPT_ERR_CONFIG, "{}", how_to_know(knowledge_));
+  if (!job_) check_with_site(plan_->blocks());
+  if (!job_) {
+    tell_plan();
+    if (request_.format == Format::json) tools::print_json(told_);
+    return exit_done;
+  }
+  const ChainShape shape = this->shape();
+  check_with_site(request_.trials.value_or(shape.blocks), request_.trials ? shape.blocks : 1);
+  warn_about_job();
+  Submission submission(fs_, clock_, request_, *job_, shape);
+  request_.submit ? submit(submission) : preview(submission);
+  if (request_.format == Format::json) tools::print_json(told_);
+  return exit_done;
+}
+
+int Planning::compare() {
+  if (!knowledge_.is_enough()) fail(CKPT_ERR_CONFIG, "{}", how_to_know(knowledge_));
+  if (request_.format == Format::json)
+    tools::print_json(comparison_json(facts_, request_.compared_limits));
+  else
+    print_comparison(facts_, request_.compared_limits);
+  return exit_done;
+}
+
+int Planning::submit_rehearsal() {
+  check_with_site(1);
+  plan::submit_rehearsal(fs_, clock_, request_, *job_);
+  return exit_done;
+}
+
+int rehearse_here(const Request& request, const rundir::Layout& layout) {
+  rehearse(io::file_system(), system_clock(), request, layout);
+  Request learned = request;
+  learned.rehearsed_units.reset();
+  learned.run = layout.directory();
+  const LearnedTimes times = learn_times(io::file_system(), layout);
+  if (request.format == Format::text)
+    fmt::print(
+        "one {} takes {} (p90 of {}), a start {}; the times are kept in the run, and ckptplan -r {} plans with "
+        "them\n\n",
+        times.unit, format_duration(times.unit_seconds.p90().value_or(0)), times.unit_seconds.count(),
+        format_duration(times.startup.p90().value_or(0)), request.run.empty() ? layout.name() : request.run);
+  if (!request.units && !times.total) return exit_done;
+  return Planning(learned).show_or_submit();
+}
+
+}  // namespace
+
+int act(const Request& request) {
+  if (request.rehearsed_units && !request.submit)
+    return rehearse_here(request, rundir::Layout(job_of(request).run.directory));
+  Planning planning(request);
+  if (request.rehearsed_units) return planning.submit_rehearsal();
+  return request.compared_limits.empty() ? planning.show_or_submit() : planning.compare();
+}
+
+}  // namespace ckpt::plan

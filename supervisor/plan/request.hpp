@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the user asks of ckptplan: its command line, read and checked.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "slurm/script.hpp"
+#include "tools/json_text.hpp"
+
+namespace ckpt::plan {
+
+struct Request {
+  // The work, and what is known of it; what is absent is learned.
+  std::optional<double> units;  // epochs of the whole work
+  std::optional<double> unit_seconds, startup_seconds, restore_seconds, save_seconds, between_points_seconds;
+  std::optional<double> limit_seconds;  // of a block
+  std::uint64_t state_bytes = 0;
+  std::size_t keep = 2;
+  std::optional<std::uint64_t> slack_blocks;
+  std::optional<std::uint64_t> blocks;  // the user's word instead of a plan
+
+  // The job: a script of the user's with its arguments, or a command for which one is written.
+  std::string run;
+  std::vector<std::string> script;
+  std::vector<std::string> command;
+  supervisor::slurm::Resources resources;
+
+  // What to do with it.
+  std::optional<std::uint64_t> trials;  // a sweep
+  std::optional<std::uint64_t> rehearsed_units;
+  std::vector<double> compared_limits;
+  bool submit = false;
+  bool freeze = false;
+  tools::Format format = tools::Format::text;
+
+  bool has_job() const { return !script.empty() || !command.empty(); }
+};
+
+}  // namespace ckpt::plan

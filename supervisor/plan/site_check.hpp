@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// What this site would reject, or accept and leave waiting for ever.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "slurm/account_limits.hpp"
+#include "slurm/site.hpp"
+
+namespace ckpt::plan {
+
+struct Wish {
+  std::string partition;           // empty: the default one
+  double limit_seconds = 0;        // 0: the partition's default
+  std::uint64_t tasks = 1;         // highest index of the array
+  bool are_trials = false;         // the tasks, of a sweep; else blocks
+  std::string cpus, memory, gpus;  // as the user wrote them
+  std::uint64_t jobs = 1;          // that are sent at once: of a sweep, all tasks of all arrays
+  std::string account, qos;        // empty: one of the user's
+};
+
+// One line with the remedy; empty: nothing is known against it.
+std::string objection(const supervisor::slurm::Site& site, const Wish& wish);
+// The same by what the user's accounts and qualities of service allow. One that is not named may be any of theirs, so
+// what one of them allows is allowed.
+std::string objection(const supervisor::slurm::AccountLimits& limits, const Wish& wish);
+
+}  // namespace ckpt::plan

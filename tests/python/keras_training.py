@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small real training with Keras: dropout, shuffling, a validation."""
+import os
+import sys
+import time
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+import keras  # noqa: E402  (it reads its backend when it is imported)
+import numpy as np  # noqa: E402
+
+
+class Slow(keras.callbacks.Callback):
+    def __init__(self, pause_seconds):
+        super().__init__()
+        self.pause_seconds = pause_seconds
+
+    def on_train_batch_end(self, batch, logs=None):
+        time.sleep(self.pause_seconds)
+
+
+def make():
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(8, "relu"), keras.layers.BatchNormalization(),
+                              keras.layers.Dropout(0.3), keras.layers.Dense(3)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.01), loss, metrics=["accuracy"])
+    return model
+
+
+def data():
+    generator = np.random.default_rng(99)
+    return generator.normal(size=(20, 6)).astype("float32"), generator.integers(0, 3, 20)
+
+
+def batches():
+    x, y = data()
+    return [(x[i:i + 4], y[i:i + 4]) for i in range(0, 20, 4)]
+
+
+def fit(callbacks, seed, epochs=6):
+    """One start of the program: the model after fit()."""
+    keras.utils.set_random_seed(seed)
+    model, (x, y) = make(), data()
+    model.fit(x, y, batch_size=4, epochs=epochs, verbose=0, callbacks=callbacks, validation_data=(x, y))
+    return model
+
+
+def result(model):
+    return repr([keras.ops.convert_to_numpy(variable).tobytes()
+                 for variable in [*model.trainable_variables, *model.non_trainable_variables, *model.optimizer.variables]]).encode()
+
+
+if __name__ == "__main__":
+    from libckpt.keras import Checkpoint
+    model = fit([Checkpoint(), Slow(float(sys.argv[3]))], 7, int(sys.argv[2]))
+    with open(sys.argv[1], "wb") as file:
+        file.write(result(model))

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small real training with Lightning: dropout, augmentation by random numbers of all libraries, schedules per step and per
+epoch, a validation, early stopping. What comes out must not depend on where it was stopped."""
+import importlib
+import logging
+import os
+import sys
+import time
+import warnings
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+from trainings import BATCH, NoisyData, Stream, data
+
+warnings.filterwarnings("ignore")
+for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "lightning_fabric"):
+    logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def framework():
+    return importlib.import_module(os.environ.get("LIGHTNING", "pytorch_lightning"))
+
+
+def training_of(lightning):
+    class Training(lightning.LightningModule):
+        pause_seconds = 0.0
+
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3))
+
+        def training_step(self, batch, index):
+            time.sleep(self.pause_seconds)
+            loss = nn.functional.cross_entropy(self.net(batch[0]), batch[1])
+            self.log("loss", loss)
+            return loss
+
+        def validation_step(self, batch, index):
+            self.log("score", nn.functional.cross_entropy(self.net(batch[0]), batch[1]))
+
+        def configure_optimizers(self):
+            optimizer = torch.optim.AdamW(self.parameters(), lr=0.01)
+            return [optimizer], [{"scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 3), "interval": "step"},
+                                 {"scheduler": torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9), "interval": "epoch"}]
+    return Training()
+
+
+def fit(checkpoint, seed, epochs=3, callbacks=(), loader=None, pause_seconds=0.0, patience=10, **arguments):
+    """One start of the program. The module and trainer after fit()."""
+    lightning = framework()
+    lightning.seed_everything(seed)
+    module = training_of(lightning)
+    module.pause_seconds = pause_seconds
+    stopping = lightning.callbacks.EarlyStopping("score", patience=patience)
+    callbacks = [*callbacks, stopping, *([checkpoint] if checkpoint else [])]
+    trainer = lightning.Trainer(max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False,
+                                enable_progress_bar=False, enable_model_summary=False, callbacks=callbacks, **arguments)
+    loader = loader() if loader else DataLoader(NoisyData(), BATCH, shuffle=True)
+    trainer.fit(module, loader, DataLoader(TensorDataset(*data()), BATCH))
+    return module, trainer
+
+
+def streaming():
+    return DataLoader(Stream(), BATCH)
+
+
+def workers():
+    return DataLoader(NoisyData(), BATCH, shuffle=True, num_workers=2)
+
+
+def result(module, trainer):
+    stopping = next(callback for callback in trainer.callbacks if type(callback).__name__ == "EarlyStopping")
+    return repr({"weights": {name: tensor.numpy().tobytes() for name, tensor in module.state_dict().items()},
+                 "adam": [[tensor.numpy().tobytes() for tensor in state.values()]
+                          for state in trainer.optimizers[0].state.values()],
+                 "lr": [config.scheduler.get_last_lr() for config in trainer.lr_scheduler_configs],
+                 "score": float(stopping.best_score), "wait": stopping.wait_count, "epoch": trainer.current_epoch,
+                 "step": trainer.global_step, "random": torch.get_rng_state().numpy().tobytes()}).encode()
+
+
+if __name__ == "__main__":
+    framework()
+    from libckpt.lightning import Checkpoint
+    with open(sys.argv[1], "wb") as file:
+        file.write(result(*fit(Checkpoint(), seed=7, epochs=int(sys.argv[2]), pause_seconds=float(sys.argv[3]))))

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fit() of Keras that is stopped or killed and continued ends in the same bits as one that is not."""
+import keras_training as training
+import libckpt
+import pytest
+from keras.callbacks import Callback
+from libckpt.keras import Checkpoint
+
+
+class StopInEachEpoch(Callback):
+    def __init__(self, checkpoint):
+        super().__init__()
+        self.checkpoint = checkpoint
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.checkpoint.run.stop("the test says so")
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return lambda: Checkpoint(directory=tmp_path / "run", settings={"allow_volatile": "on"})
+
+
+def test_a_fit_stopped_after_every_epoch_ends_in_the_same_bits(checkpoint):
+    expected = training.result(training.fit([], 7))
+    for block in range(1, 10):
+        own = checkpoint()
+        try:
+            model = training.fit([own, StopInEachEpoch(own)], 7 if block == 1 else 1000 + block)
+        except libckpt.Stopped as stopped:
+            assert stopped.code == 85
+            continue
+        break
+    own.run.finish()
+    assert block == 6
+    assert training.result(model) == expected
+
+
+def test_a_fit_that_had_ended_when_the_program_was_killed_is_not_trained_on(checkpoint):
+    own = checkpoint()
+    expected = training.result(training.fit([own], 7))
+    own.run.close()
+    own = checkpoint()
+    assert training.result(training.fit([own], 1000)) == expected
+    own.run.finish()
+
+
+@pytest.mark.timeout(300)
+def test_a_fit_killed_at_any_batch_ends_in_the_same_bits(ends_alike_when_killed):
+    ends_alike_when_killed("keras_training", 20, 0.02)
+
+
+def test_in_a_loop_of_ones_own_it_goes_on_at_the_batch(open_run):
+    from libckpt.keras import Variables
+
+    def block(seed, stop_at=None):
+        training.keras.utils.set_random_seed(seed)
+        model = training.make()
+        model.optimizer.build(model.trainable_variables)
+        run = open_run(variables=Variables(model))
+        for _ in run.epochs(2):
+            for x, y in run.batches(training.batches()):
+                model.train_on_batch(x, y)
+                if run.step + 1 == stop_at:
+                    run.stop("the test says so")
+        return model, run
+    with pytest.raises(libckpt.Stopped):
+        block(7, stop_at=4)
+    continued, run = block(1000)
+    assert run.step == 10
+    run.close()
+    training.keras.utils.set_random_seed(7)
+    straight = training.make()
+    straight.optimizer.build(straight.trainable_variables)
+    for _ in range(2):
+        for x, y in training.batches():
+            straight.train_on_batch(x, y)
+    assert training.result(continued) == training.result(straight)

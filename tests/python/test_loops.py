@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loops as people write them."""
+import json
+import pathlib
+import re
+
+import libckpt
+import numpy as np
+import pytest
+
+
+class Interrupted:
+    """One start after the other of the same small program; `stop_at` is the count of used batches at which it is asked to stop."""
+
+    def __init__(self, open_run):
+        self.open_run = open_run
+
+    def __call__(self, body, stop_at=None, **objects):
+        run = self.open_run(**objects)
+        used = []
+
+        def use(batch):
+            used.append(batch)
+            if len(used) == stop_at:
+                run.stop("the test says so")
+        try:
+            body(run, use)
+        except libckpt.Stopped:
+            pass
+        else:
+            run.finish()
+        run.close()
+        return used, run
+
+
+@pytest.fixture
+def start(open_run):
+    return Interrupted(open_run)
+
+
+def one_loader(run, use):
+    for _ in run.epochs(2):
+        for batch in run.batches("abc"):
+            use(batch)
+        assert batch == "c", "the loop over the batches of this epoch was empty"
+
+
+def test_a_stop_at_any_batch_continues_with_the_next_one(start):
+    assert start(one_loader, stop_at=2)[0] == list("ab")
+    assert start(one_loader, stop_at=2)[0] == list("ca")
+    assert start(one_loader)[0] == list("bc")
+
+
+def test_after_the_last_batch_the_next_safe_point_is_the_epochs_end(start):
+    used, run = start(one_loader, stop_at=3)
+    assert used == list("abc") and (run.epoch, run.step) == (1, 3)
+    assert start(one_loader)[0] == list("abc")
+
+
+def test_step_and_epoch_count_what_is_complete(open_run):
+    run = open_run()
+    seen = []
+    for epoch in run.epochs(2):
+        for _ in run.batches("ab"):
+            seen.append((epoch, run.epoch, run.batch, run.step))
+    assert seen == [(0, 0, 0, 0), (0, 0, 1, 1), (1, 1, 0, 2), (1, 1, 1, 3)]
+    assert (run.epoch, run.step) == (2, 4)
+
+
+def test_an_epoch_without_a_loader_is_a_step(start):
+    def body(run, use):
+        for epoch in run.epochs(3):
+            use(epoch)
+    assert start(body, stop_at=1)[0] == [0]
+    assert start(body)[0] == [1, 2]
+
+
+def test_with_accumulation_there_are_points_only_at_whole_groups(start):
+    def body(run, use):
+        for _ in run.epochs(1):
+            for batch in run.batches("abcdefg", accumulate=3):
+                use(batch)
+    used, run = start(body, stop_at=1)
+    assert used == list("abc") and run.step == 1
+    used, run = start(body)
+    assert used == list("defg") and run.step == 3
+
+
+def test_two_loaders_without_names_in_one_epoch_are_refused_naming_the_fix(open_run):
+    run = open_run()
+    with pytest.raises(libckpt.Error, match=r'name="'):
+        for _ in run.epochs(1):
+            for _ in zip(run.batches("ab"), run.batches("cd")):
+                pass
+
+
+def test_loaders_one_after_the_other_go_on_in_the_second(start):
+    def body(run, use):
+        for _ in run.epochs(1):
+            for batch in run.batches("ab", name="first"):
+                use(batch)
+            for batch in run.batches("cde", name="second"):
+                use(batch)
+    assert start(body, stop_at=3)[0] == list("abc")
+    assert start(body)[0] == list("de")
+
+
+def test_resume_at_epochs_makes_no_points_between(start):
+    def body(run, use):
+        for _ in run.epochs(2):
+            for batch in run.batches("abc", resume="epoch"):
+                use(batch)
+    assert start(body, stop_at=1)[0] == list("abc")
+    assert start(body)[0] == list("abc")
+
+
+def test_steps_and_points_of_ones_own_loop_go_on(start):
+    def steps(run, use):
+        for step in run.steps(5):
+            use(step)
+
+    def points(run, use):
+        while run.step < 8:
+            use(run.step)
+            run.point()
+    assert start(steps, stop_at=2)[0] == [0, 1]
+    assert start(points, stop_at=3)[0] == [2, 3, 4]
+    assert start(points)[0] == [5, 6, 7]
+
+
+def test_a_loader_in_a_loop_over_steps_begins_anew_when_it_is_through(start):
+    def body(run, use):
+        batches = iter(())
+        for _ in run.steps(7):
+            try:
+                batch = next(batches)
+            except StopIteration:
+                batches = iter(run.batches("abc"))
+                batch = next(batches)
+            use(batch)
+    assert start(body, stop_at=5)[0] == list("abcab")
+    assert start(body)[0] == list("ca")
+
+
+def test_point_inside_a_loop_that_makes_points_is_refused(open_run):
+    run = open_run()
+    for _ in run.batches("ab"):
+        with pytest.raises(libckpt.Error, match="make the safe points themselves"):
+            run.point()
+
+
+def test_what_the_epochs_first_lines_set_is_not_lost_to_a_resume(start):
+    def body(run, use):
+        for _ in run.epochs(2):
+            run.vars["sum"] = 0
+            for batch in run.batches([1, 2, 3]):
+                run.vars["sum"] += batch
+                use(batch)
+            run.vars.setdefault("sums", []).append(run.vars["sum"])
+    start(body, stop_at=2)
+    assert start(body)[1].vars["sums"] == [6, 6]
+
+
+def test_random_numbers_before_the_batches_of_a_resumed_epoch_are_those_of_its_beginning(start):
+    def body(run, use):
+        for epoch in run.epochs(2):
+            chosen = np.random.permutation(100).tolist()
+            assert run.vars.setdefault("chosen", {}).setdefault(epoch, chosen) == chosen
+            for batch in run.batches("abc"):
+                use(batch)
+    start(body, stop_at=2)
+    np.random.seed(12345)
+    start(body)
+
+
+def test_break_counts_the_epoch_and_ends_the_work(open_run):
+    run = open_run()
+    for _ in run.epochs(10):
+        for _ in run.batches("ab"):
+            pass
+        if run.epoch == 2:
+            break
+    assert run._ended
+    run.finish("good enough")
+    assert (run.epoch, run.step) == (3, 6)
+
+
+@pytest.mark.parametrize("leave", ["raise", "exhaust", "break", "return", "break through a wrapper", "raise through a wrapper"])
+def test_how_a_loop_was_left_is_known(leave, open_run):
+    def wrapper(iterable):
+        for item in iterable:
+            yield item
+
+    def loop(run):
+        for _ in wrapper(run.epochs(2)) if "wrapper" in leave else run.epochs(2):
+            if leave.startswith("raise"):
+                raise ValueError
+            if leave.startswith("break"):
+                break
+            if leave == "return":
+                return 1
+    run = open_run()
+    try:
+        loop(run)
+    except ValueError:
+        pass
+    assert run._ended == (not leave.startswith("raise"))
+
+
+def test_more_epochs_than_before_go_on_from_the_end(open_run, tmp_path):
+    run = open_run()
+    for _ in run.epochs(2):
+        pass
+    run.finish()
+    run = open_run()
+    assert [epoch for epoch in run.epochs(4)] == [2, 3]
+
+
+def test_the_best_state_is_kept_under_its_name(open_run, tmp_path):
+    weights = np.zeros(3)
+    run = open_run(weights=weights)
+    for epoch in run.epochs(6):
+        weights[:] = epoch
+        assert run.best([1, 3, 2, 5, 4, float("nan")][epoch]) == (epoch in (0, 1, 3))
+    run.finish()
+    best = libckpt.open(f"{tmp_path / 'run'}@best")
+    assert best["weights"].tolist() == [3, 3, 3] and best.step == 4
+
+
+def test_the_best_value_survives_a_stop_and_may_be_the_least(start, tmp_path):
+    losses = [5.0, 3.0, 4.0, 2.0]
+
+    def body(run, use):
+        for epoch in run.epochs(4):
+            run.vars["better"] = run.vars.get("better", []) + [run.best(losses[epoch], mode="min")]
+            use(epoch)
+    for _ in losses:
+        run = start(body, stop_at=1)[1]
+    assert run.vars["better"] == [True, True, False, True]
+    assert libckpt.open(f"{tmp_path / 'run'}@best").step == 4
+
+
+def documented_keys():
+    """Of a line of metrics.jsonl, as docs/format.md has them."""
+    text = (pathlib.Path(__file__).parents[2] / "docs/format.md").read_text()
+    section = text.split("## Beside the snapshots: metrics.jsonl")[1].split("\n## ")[0]
+    return set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+
+
+def test_reports_are_lines_and_those_of_lost_work_are_passed_over(start, tmp_path, open_run):
+    run = open_run()
+    for _ in zip(range(2), run.epochs(9)):
+        run.report(loss=1.0, where="first")
+    run._session.save(run.step)
+    for _ in zip(range(2), run.epochs(9)):
+        run.report(loss=float("nan"), where="lost")
+    run.close()
+    run = open_run()
+    for _ in run.epochs(3):
+        run.report(loss=np.float32(0.5), where="second")
+    run.close()
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert {line["where"] for line in lines} == {"first", "lost", "second"}
+    assert all(set(line) - {"loss", "where"} == documented_keys() for line in lines)
+    assert (lines[0]["step"], lines[0]["epoch"], lines[0]["block"], lines[0]["from"]) == (1, 0, 1, 0)
+    assert lines[2]["loss"] == "nan" and lines[-1]["from"] > 0
+    rows = libckpt.metrics(tmp_path / "run")
+    assert "lost" not in {row["where"] for row in rows}
+    assert [row["step"] for row in rows] == sorted({row["step"] for row in rows})
+
+
+def test_progress_in_epochs_is_told(open_run, tmp_path):
+    run = open_run()
+    for _ in zip(range(2), run.epochs(5)):
+        pass
+    run.close()
+    ledger = next((tmp_path / "run/blocks").glob("*.program-*.jsonl")).read_text()
+    assert '"unit":"epoch"' in ledger.replace(" ", "") and '"total":5' in ledger.replace(" ", "").replace("5.0", "5")

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A script that was changed between two blocks, and a run that begins from another's snapshot."""
+import libckpt
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+
+def objects(lr=0.1, steps=10, weight_decay=0.0):
+    model = nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
+    return {"model": model, "optimizer": optimizer, "scheduler": torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)}
+
+
+def train(run, given, steps=2):
+    for _ in range(steps):
+        given["model"](torch.ones(2)).sum().backward()
+        given["optimizer"].step()
+        given["scheduler"].step()
+        run.point()
+    run._session.save(run.step)
+    run.close()
+
+
+def lr(given):
+    return given["optimizer"].param_groups[0]["lr"]
+
+
+def test_the_runs_values_count_and_the_difference_is_told_with_its_word(open_run, capfd):
+    first = objects()
+    train(open_run(**first), first)
+    second = objects(lr=0.5, steps=20)
+    open_run(**second)
+    assert lr(second) == lr(first) and second["scheduler"].T_max == 10
+    said = capfd.readouterr().err
+    assert "optimizer.lr 0.1 -> 0.5" in said and "scheduler.T_max 10 -> 20" in said and "override={'optimizer.lr': 0.5" in said
+
+
+def test_an_unchanged_script_says_nothing_although_training_moved_its_values(open_run, capfd):
+    first = objects()
+    train(open_run(**first), first)
+    open_run(**objects())
+    assert "the script changed" not in capfd.readouterr().err
+
+
+def test_an_override_counts_once(open_run, capfd):
+    first = objects()
+    train(open_run(**first), first)
+    override = {"optimizer.lr": 0.5, "scheduler.T_max": 20}
+    second = objects(lr=0.5, steps=20)
+    run = open_run(**second, override=override)
+    assert lr(second) == 0.5 and second["scheduler"].T_max == 20
+    assert "the script changed" in capfd.readouterr().err      # base_lrs and initial_lr, which it did not name
+    train(run, second)
+    third = objects(lr=0.5, steps=20)
+    open_run(**third, override=override)
+    assert lr(third) == lr(second) != 0.5
+    assert "override:" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["optimizer.rate", "optimiser.lr", "optimizer", "scheduler.absent"])
+def test_an_override_of_something_that_is_not_there_names_what_is(key, open_run):
+    with pytest.raises(KeyError, match="there are"):
+        open_run(**objects(), override={key: 1})
+
+
+def test_one_group_of_several_can_be_overridden(open_run):
+    model = nn.Linear(2, 2)
+    optimizer = torch.optim.SGD([{"params": [model.weight]}, {"params": [model.bias], "lr": 0.2}], lr=0.1)
+    open_run(model=model, optimizer=optimizer, override={"optimizer.1.lr": 0.3})
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.3]
+
+
+def test_a_run_begins_from_the_named_parts_of_another(open_run, tmp_path):
+    first = objects()
+    train(open_run(**first), first)
+    second = objects()
+    run = open_run(directory=tmp_path / "second", **second, init_from=tmp_path / "run", only=["model"])
+    assert torch.equal(second["model"].weight, first["model"].weight)
+    assert not run.resumed and run.step == 0 and not second["optimizer"].state and lr(second) == 0.1
+
+
+def test_a_run_that_has_its_own_snapshot_goes_on_from_that(open_run, tmp_path):
+    for directory in ("run", "second"):
+        given = objects()
+        train(open_run(directory=tmp_path / directory, **given), given)
+    again = objects()
+    open_run(directory=tmp_path / "second", **again, init_from=tmp_path / "run")
+    assert torch.equal(again["model"].weight, given["model"].weight)
+
+
+def test_beginning_from_another_shape_is_refused_naming_both(open_run, tmp_path):
+    run = open_run(x=np.zeros(3))
+    run.point()
+    run.finish()
+    with pytest.raises(libckpt.Error, match=r"'x' is float64 \(4,\) here and float64 \(3,\)"):
+        open_run(directory=tmp_path / "second", x=np.zeros(4), init_from=tmp_path / "run", only=["x"])
+    with pytest.raises(KeyError, match="'y'"):
+        open_run(directory=tmp_path / "third", x=np.zeros(3), init_from=tmp_path / "run", only=["y"])

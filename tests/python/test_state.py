@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever is given to Run comes back as it was, into the same objects."""
+import array
+import collections
+import ctypes
+import dataclasses
+import enum
+import mmap
+import random
+
+import libckpt
+import ml_dtypes
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+
+def save_and_restore(open_run, before, after, **options):
+    """Saves `before`, restores into `after`; both are dicts of what Run is given. Returns the second run."""
+    first = open_run(**before, **options)
+    first.point()
+    first._session.save(first.step)
+    first.close()
+    return open_run(**after, **options)
+
+
+class Colour(enum.Enum):
+    red = 1
+    blue = 2
+
+
+Point = collections.namedtuple("Point", "x y")
+
+
+@dataclasses.dataclass
+class Counter:
+    seen: int
+    weights: np.ndarray
+
+
+class Stateful:
+    def __init__(self, value):
+        self.value = value
+
+    def state_dict(self):
+        return {"value": self.value, "function": print}
+
+    def load_state_dict(self, state):
+        self.value = state["value"]
+
+
+def read_only(values):
+    values.flags.writeable = False
+    return values
+
+
+NESTS = {
+    "numbers": [0, -1, 2**63 - 1, 2**200, -2**64, 1.5, -0.0, 5e-324, float("inf"), True, None, 1 + 2j],
+    "text": ["", "ünïcode \u2713 \0", "$dollar"],
+    "keys": {"a/b": 1, "$array": 2, "": 3, "..": 4, 7: 5, (1, 2): 6, None: 7, True: 8},
+    "order": {"z": 1, "a": 2, "m": [{"y": 1, "b": 2}]},
+    "sequences": [(1, (2, 3)), [], (), [[[]]]],
+    "sets": [{1, 2, 3}, {"x"}, set(), frozenset({1})],
+    "deque": [collections.deque([1, 2, 3], maxlen=5)],
+    "dicts": [collections.OrderedDict(b=1, a=2), collections.Counter("hello")],
+    "bytes": [b"", b"\0\xff" * 1000],
+    "scalars": [np.float32(0.1), np.int8(-3), np.float64(0.1), np.bool_(True), np.complex64(1 + 2j)],
+}
+
+
+@pytest.mark.parametrize("name", NESTS)
+def test_a_nest_comes_back_equal_and_of_the_same_types(name, open_run):
+    nest = {"nest": NESTS[name]} if isinstance(NESTS[name], list) else NESTS[name]
+    run = save_and_restore(open_run, {"state": {"value": nest}}, {"state": (empty := {})})
+    assert run.resumed
+    assert repr(empty["value"]) == repr(nest)
+
+
+def test_nan_comes_back(open_run):
+    save_and_restore(open_run, {"state": [float("nan")]}, {"state": (back := [0.0])})
+    assert back[0] != back[0]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32",
+                                   "float64", "complex64", "complex128", "bool", ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn,
+                                   ml_dtypes.float8_e5m2])
+def test_numpy_arrays_of_every_type_are_restored_in_place(dtype, open_run):
+    saved = np.arange(24).reshape(2, 3, 4).astype(dtype)
+    live = np.zeros_like(saved)
+    save_and_restore(open_run, {"x": saved}, {"x": live})
+    assert live.tobytes() == saved.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.bfloat16,
+                                   torch.float32, torch.float64, torch.complex64, torch.bool, torch.float8_e4m3fn,
+                                   torch.float8_e5m2, torch.uint16])
+def test_tensors_of_every_type_keep_their_identity(dtype, open_run):
+    saved = torch.arange(6).reshape(2, 3).to(dtype)
+    live = torch.zeros(2, 3).to(dtype)
+    address = live.data_ptr()
+    state = {"x": live}
+    save_and_restore(open_run, {"state": {"x": saved}}, {"state": state})
+    assert state["x"] is live and live.data_ptr() == address
+    assert live.view(torch.uint8).tolist() == saved.view(torch.uint8).tolist()
+
+
+@pytest.mark.parametrize("view", [
+    lambda x: x.t(), lambda x: x[::2], lambda x: x[:, 1:], lambda x: x[0, 0], lambda x: x[:0],
+    lambda x: x.reshape(2, 8, 4, 1).to(memory_format=torch.channels_last), lambda x: torch.complex(x, x).conj(),
+], ids=["transposed", "every second", "columns", "scalar", "empty", "channels last", "conjugate"])
+def test_views_are_saved_as_what_they_show(view, open_run):
+    saved, live = view(torch.randn(16, 4)), view(torch.zeros(16, 4))
+    save_and_restore(open_run, {"x": saved}, {"x": live})
+    assert torch.equal(saved, live)
+
+
+@pytest.mark.parametrize("live", [np.zeros((5, 7)), np.zeros((10, 14))[::2, ::2], np.zeros((5, 7))[::-1]])
+def test_arrays_of_numpy_keep_their_layout(live, open_run):
+    saved = np.asfortranarray(np.random.default_rng(1).normal(size=(5, 7)))
+    save_and_restore(open_run, {"x": saved}, {"x": live})
+    assert np.array_equal(live, saved)
+
+
+class DlpackOnly:
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+    def __dlpack__(self, **_):
+        return self.tensor.__dlpack__()
+
+    def __dlpack_device__(self):
+        return self.tensor.__dlpack_device__()
+
+
+class InterfaceOnly:
+    def __init__(self, values):
+        self.values = values
+        self.__array_interface__ = values.__array_interface__
+
+
+@pytest.mark.parametrize("make", [
+    lambda data: bytearray(data), lambda data: array.array("d", data),
+    lambda data: (ctypes.c_char * 8).from_buffer_copy(data), lambda data: mapped(data),
+    lambda data: DlpackOnly(torch.frombuffer(bytearray(data), dtype=torch.int16)),
+    lambda data: InterfaceOnly(np.frombuffer(data, "f4").copy()),
+], ids=["bytearray", "array", "ctypes", "mmap", "DLPack", "array interface"])
+def test_memory_of_other_libraries_is_restored_in_place(make, open_run):
+    live = make(bytes(8))
+    save_and_restore(open_run, {"x": make(b"12345678")}, {"x": live})
+    raw = {DlpackOnly: lambda: live.tensor.numpy().tobytes(), InterfaceOnly: lambda: live.values.tobytes()}
+    assert raw.get(type(live), lambda: bytes(live))() == b"12345678"
+
+
+def mapped(data):
+    area = mmap.mmap(-1, len(data))
+    area[:] = data
+    return area
+
+
+def test_a_bytearray_may_grow(open_run):
+    live = bytearray(b"short")
+    save_and_restore(open_run, {"x": bytearray(b"much longer than before")}, {"x": live})
+    assert live == b"much longer than before"
+
+
+def test_objects_of_ones_own_are_changed_in_place(open_run):
+    counter, colour, thing = Counter(0, np.zeros(2)), {"c": Colour.red}, Stateful(0)
+    weights = counter.weights
+    save_and_restore(open_run, {"state": [Counter(5, np.ones(2)), {"c": Colour.blue}, Stateful(np.float32(3))]},
+                     {"state": (state := [counter, colour, thing])})
+    assert state[0] is counter and counter.seen == 5 and counter.weights is weights and weights.tolist() == [1, 1]
+    assert colour == {"c": Colour.blue} and thing.value == 3
+
+
+def test_generators_go_on_where_they_were(open_run):
+    def make(seed):
+        return {"g": {"new": np.random.default_rng(seed), "old": np.random.RandomState(seed), "python": random.Random(seed),
+                      "torch": torch.Generator().manual_seed(seed), "philox": np.random.Generator(np.random.Philox(seed))}}
+
+    def draw(given):
+        g = given["g"]
+        return g["new"].normal(), g["old"].rand(), g["python"].random(), torch.rand(1, generator=g["torch"]), g["philox"].normal()
+    saved, other = make(1), make(2)
+    draw(saved)
+    save_and_restore(open_run, saved, other)
+    assert draw(other) == draw(saved)
+
+
+def test_plain_numbers_given_by_name_are_variables(open_run):
+    run = save_and_restore(open_run, {"temperature": 2.5}, {"temperature": 1.0})
+    assert run.vars == {"temperature": 2.5}
+
+
+@pytest.mark.parametrize("saved, live", [
+    (np.zeros(3), np.zeros(4)), (torch.zeros(3), torch.zeros(4)), ((np.zeros(3),), (np.zeros(4),)),
+    (np.zeros(3), np.zeros(3, "f4")), (np.zeros(3), read_only(np.zeros(3))),
+])
+def test_what_was_given_by_name_is_restored_in_place_or_not_at_all(saved, live, open_run):
+    with pytest.raises((libckpt.Error, TypeError), match="x"):
+        save_and_restore(open_run, {"x": saved}, {"x": live})
+
+
+def test_an_array_inside_a_container_may_have_grown(open_run):
+    live = {"x": np.zeros(3)}
+    save_and_restore(open_run, {"state": {"x": np.ones(5)}}, {"state": live})
+    assert live["x"].tolist() == [1] * 5
+
+
+def test_shared_tensors_are_saved_once_and_stay_shared(open_run, tmp_path):
+    weight = torch.randn(100)
+    save_and_restore(open_run, {"state": {"a": weight, "b": weight}}, {"state": (back := {})})
+    assert back["a"] is back["b"] and torch.equal(back["a"], weight)
+    assert list(name for name in libckpt.open(tmp_path / "run") if name.startswith("state")) == ["state/a"]
+
+
+def test_wrappers_leave_no_trace_in_the_names(open_run, tmp_path):
+    compiled = torch.compile(nn.Linear(2, 2))
+    inside = nn.DataParallel(nn.Sequential(torch.compile(nn.Linear(2, 2))))
+    live = {"a": nn.Linear(2, 2), "b": nn.Sequential(nn.Linear(2, 2))}
+    save_and_restore(open_run, {"a": compiled, "b": inside}, live)
+    assert torch.equal(live["a"].weight, compiled._orig_mod.weight)
+    names = [name for name in libckpt.open(tmp_path / "run") if name[0] in "ab"]
+    assert names == ["a/bias", "a/weight", "b/0.bias", "b/0.weight"]
+
+
+def test_a_lazy_module_gets_the_shape_of_the_snapshot(open_run):
+    trained = nn.LazyLinear(3)
+    trained(torch.zeros(1, 5))
+    fresh = nn.LazyLinear(3)
+    save_and_restore(open_run, {"m": trained}, {"m": fresh})
+    assert torch.equal(fresh.weight, trained.weight)
+
+
+def test_memory_of_a_device_goes_over_the_host(open_run, monkeypatch):
+    from libckpt import _torch
+    on_host = _torch.direct
+    monkeypatch.setattr(_torch, "direct", lambda tensor: None if getattr(tensor, "on_device", False) else on_host(tensor))
+    monkeypatch.setattr(torch.Tensor, "detach", lambda tensor, plain=torch.Tensor.detach: mark(plain(tensor), tensor))
+    saved, live = mark(torch.randn(3), True), mark(torch.zeros(3), True)
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: torch.tensor(tensor.tolist()))
+    save_and_restore(open_run, {"x": saved}, {"x": live})
+    assert live.tolist() == saved.tolist()
+
+
+def mark(tensor, like):
+    tensor.on_device = getattr(like, "on_device", like is True)
+    return tensor
+
+
+@pytest.mark.parametrize("value, said", [
+    (object(), "has no state_dict"), ({"deep": [object()]}, "state.deep.0"), (np.zeros(2, object), "cannot be saved"),
+    (np.zeros(2, "U3"), "cannot be saved"), (torch.zeros(2, 2).to_sparse(), "sparse"), (torch.zeros(1).expand(5), None),
+    (np.zeros(2, ">f4"), "native byte order"), (memoryview(b"fixed"), "read-only"), (torch.zeros(2, device="meta"), "meta"),
+])
+def test_what_cannot_be_saved_is_said_at_the_start(value, said, open_run):
+    if said is None:       # it can, by a copy: elements that share memory
+        save_and_restore(open_run, {"state": {"x": value}}, {"state": {}})
+        return
+    with pytest.raises(TypeError, match=said):
+        open_run(state=value)
+
+
+def test_what_a_state_dict_cannot_give_is_said_and_left_as_it_is(open_run, capfd):
+    save_and_restore(open_run, {"thing": Stateful(1)}, {"thing": (back := Stateful(2))})
+    assert back.value == 1
+    assert "not saved, each start makes it anew: thing.function" in capfd.readouterr().err
+
+
+def test_pickle_needs_the_name_at_saving_and_at_restoring(open_run):
+    with pytest.raises(TypeError, match="pickle="):
+        open_run(thing=Unknown(1))
+    first = open_run(thing=Unknown(1), pickle=["thing"])
+    first.point()
+    first._session.save(first.step)
+    first.close()
+    with pytest.raises(libckpt.Error, match="can run any code"):
+        open_run(thing=Stateful(0))
+    back = Unknown(2)
+    open_run(thing=back, pickle=["thing"])
+    assert back.value == 1
+
+
+class Unknown:
+    def __init__(self, value):
+        self.value = value
+
+
+@pytest.mark.parametrize("other, said", [
+    ({"model": nn.Linear(2, 4)}, "holds"), ({"model": nn.Linear(2, 3), "more": [1]}, "'more', which the snapshot does not hold"),
+    ({"models": nn.Linear(2, 3)}, "'model', which Run was not given"), ({"model": nn.Linear(2, 3, bias=False)}, "model/bias"),
+    ({"model": nn.Linear(2, 3).double()}, "model/"), ({"model": nn.Sequential(nn.Linear(2, 3))}, "model/"),
+])
+def test_another_structure_is_refused_naming_both(other, said, open_run):
+    with pytest.raises(libckpt.Error, match=said):
+        save_and_restore(open_run, {"model": nn.Linear(2, 3)}, other)
+
+
+class Counting(nn.Linear):
+    def __init__(self):
+        super().__init__(2, 2)
+        self.seen, self.rate, self.worst = 0, 0.5, float("nan")
+
+
+def test_a_plain_number_of_a_module_is_the_scripts_and_told_when_training_changes_it(open_run, capfd):
+    model, again = nn.Sequential(Counting()), nn.Sequential(Counting())
+    run = open_run(model=model)
+    for _ in range(2):
+        model[0].seen += 1
+        run.point()
+        run._session.save(run.step)
+    run.close()
+    open_run(model=again)
+    assert again[0].seen == 0
+    said = capfd.readouterr().err
+    assert said.count("change in training and are not saved: model.0.seen;") == 1
+
+
+def test_gradients_are_not_saved(open_run, tmp_path):
+    model = nn.Linear(2, 2)
+    model(torch.ones(2)).sum().backward()
+    run = open_run(model=model)
+    run.point()
+    run.finish()
+    assert not [name for name in libckpt.open(tmp_path / "run") if "grad" in name]
