@@ -269,6 +269,15 @@ def test_reports_are_lines_and_those_of_lost_work_are_passed_over(start, tmp_pat
     assert [row["step"] for row in rows] == sorted({row["step"] for row in rows})
 
 
+@pytest.mark.parametrize("name", sorted(documented_keys()))
+def test_a_metric_does_not_hide_what_a_line_says_of_itself(name, open_run, tmp_path):
+    run = open_run()
+    with pytest.raises(ValueError, match=f"every line has a '{name}' of its own"):
+        run.report(**{name: 1})
+    run.close()
+    assert libckpt.metrics(tmp_path / "run") == []
+
+
 def test_progress_in_epochs_is_told(open_run, tmp_path):
     run = open_run()
     for _ in zip(range(2), run.epochs(5)):

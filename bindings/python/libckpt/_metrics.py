@@ -10,6 +10,7 @@ import os
 import time
 
 SECONDS_BETWEEN_WRITES = 5.0     # a number on a GPU is fetched then, not at each call
+OWN = ("step", "epoch", "block", "from", "time")     # the keys of every line
 
 
 class Metrics:
@@ -19,6 +20,9 @@ class Metrics:
         self._written = time.monotonic()
 
     def add(self, place: dict, values: dict):
+        for name in OWN:
+            if name in values:
+                raise ValueError(f"run.report({name}=...): every line has a '{name}' of its own; give the metric another name")
         if self._path is None:
             return
         kept = {name: _keep(value) for name, value in values.items()}
