@@ -20,6 +20,7 @@
 #include "block/child.hpp"
 #include "block/process_tree.hpp"
 #include "chain/chain.hpp"
+#include "slurm/every_node.hpp"
 #include "slurm/place.hpp"
 #include "slurm/scheduler.hpp"
 #include "tools/command_line.hpp"
@@ -36,6 +37,8 @@ Examples:
   exec ckptrun -- python train.py                in a job script: this job is one block; the next goes on from it
   ckptrun --block-time 24h -- ./solver case.ini  in blocks of 24 hours
   ckptrun --run sweep/lr-0.1 -- python train.py  a run of its own below ./ckpt-runs
+  ckptrun --stage-data images.tar.zst -- python train.py {data}
+                                                 from the node's own disk, where it is unpacked first
   ckptrun --check -- python train.py             runs nothing: which run, from where, until when
   ckptrun --fresh -- python train.py             starts over; the old run is moved aside, never deleted
 
@@ -44,6 +47,8 @@ Exit codes: the program's own when its work is complete, or after a crash that a
 
 struct CommandLine {
   std::string run, block_time, mtbf, save_interval, staging_size;
+  std::vector<std::string> stage_data;
+  std::string setup;
   Hooks hooks;
   std::size_t keep = 2;
   bool check = false, json = false, here = false, fresh = false, accept_changes = false, no_wait = false, quiet = false;
@@ -72,6 +77,11 @@ void add_options(CLI::App& app, CommandLine& line) {
   app.add_option("--save-interval", line.save_interval, "Time between saves (default: auto)")->type_name("TIME|auto");
   app.add_option("--staging-size", line.staging_size, "Memory for staging a snapshot: 512M, 4GiB; 0: none")
       ->type_name("SIZE");
+  app.add_option("--stage-data", line.stage_data, "Unpack this archive on the node's own disk first, in a folder of it; "
+                 "{data} in the command is where; may be repeated")
+      ->type_name("ARCHIVE[:FOLDER]")
+      ->allow_extra_args(false);
+  app.add_option("--setup", line.setup, "Shell command to run on the node before the program starts")->type_name("COMMAND");
   app.add_option("--on-complete", line.hooks.on_complete, "Shell command to run when the work is complete")->type_name("COMMAND");
   app.add_option("--on-stop", line.hooks.on_stop, "Shell command to run when the chain stops before that")->type_name("COMMAND");
   app.add_flag("--share", line.share, "A new run may be read by your group (default: in a setgid directory)");
@@ -95,6 +105,14 @@ std::vector<std::pair<std::string, std::string>> program_config(const CommandLin
     config.emplace_back("save_interval", fmt::format("{}s", tools::positive_duration("--save-interval", line.save_interval)));
   if (line.allow_volatile) config.emplace_back("allow_volatile", "on");
   return config;
+}
+
+Preparation preparation(const CommandLine& line) {
+  Preparation preparation;
+  for (const std::string& given : line.stage_data) preparation.archives.push_back(open_archive(given));
+  preparation.setup_command = line.setup;
+  preparation.on_every_node = [](const Words& words) { return slurm::on_every_node(read_job_environment(), words); };
+  return preparation;
 }
 
 ChainOptions chain_options(const CommandLine& line, const std::vector<std::string>& command, bool in_job) {
@@ -162,17 +180,20 @@ int start(const CommandLine& line, ChainOptions& options, SignalInbox& signals) 
   if (read_run_environment().run_directory == options.run.directory)
     fail(CKPT_ERR_IN_USE, "this is already inside the run {}: a ckptrun in it would wait for itself; give it a --run "
          "NAME of its own", options.run.name);
-  if (const int code = look_up_program(options.command.front(), options.program_path)) {
+  const bool prepares = !line.stage_data.empty() || !line.setup.empty();
+  const bool comes_with_data = prepares && options.command.front().find("{data}") != std::string::npos;
+  if (const int code = comes_with_data ? 0 : look_up_program(options.command.front(), options.program_path)) {
     if (!line.check) give_up_waiting_tasks(io::file_system(), options);
     return code;
   }
-  if (line.check) return check(line, options);
   become_subreaper();
   try {
+    options.preparation = preparation(line);
+    if (line.check) return check(line, options);
     return run_chain(io::file_system(), system_clock(), signals, options);
   } catch (const Error& error) {
     const bool to_every_task = error.status() == CKPT_ERR_CONFIG || error.status() == CKPT_ERR_RUN_DIRECTORY;
-    if (to_every_task) give_up_waiting_tasks(io::file_system(), options);
+    if (to_every_task && !line.check) give_up_waiting_tasks(io::file_system(), options);
     throw;
   }
 }

@@ -19,8 +19,6 @@ struct ckpt_catalog {
 
 namespace {
 
-constexpr unsigned most_threads = 4;
-
 ckpt_snapshot_info info_of(const ckpt::snapshot::Reader& reader) {
   ckpt_snapshot_info info{};
   info.step = reader.header().step;
@@ -106,7 +104,7 @@ ckpt_status ckpt_snapshot_read(ckpt_snapshot* snapshot, const char* name, void* 
     const std::uint64_t size = reader.arrays()[index].size_bytes();
     if (size != size_bytes) ckpt::fail(CKPT_ERR_ARGUMENT, "'{}' has {} bytes, the buffer {}", name, size, size_bytes);
     if (size > 0) require(buffer, "the buffer");
-    reader.read_array(index, {static_cast<std::byte*>(buffer), {}}, ckpt::usable_threads(most_threads));
+    reader.read_array(index, {static_cast<std::byte*>(buffer), {}}, ckpt::usable_threads());
   });
 }
 
@@ -122,7 +120,7 @@ ckpt_status ckpt_snapshot_get(const ckpt_snapshot* snapshot, const char* key, ch
 }
 
 ckpt_status ckpt_snapshot_verify(ckpt_snapshot* snapshot, ckpt_error* error) noexcept {
-  return guard(error, [&] { require(snapshot, "the snapshot")->reader.verify(ckpt::usable_threads(most_threads)); });
+  return guard(error, [&] { require(snapshot, "the snapshot")->reader.verify(ckpt::usable_threads()); });
 }
 
 void ckpt_snapshot_close(ckpt_snapshot** snapshot) noexcept {

@@ -50,8 +50,16 @@ JobEnvironment read_job_environment() {
   job.cluster = environment_variable("SLURM_CLUSTER_NAME");
   job.node = environment_variable("SLURMD_NODENAME");
   job.restart_count = number_or(environment_variable("SLURM_RESTART_COUNT"), 0);
+  job.nodes = number_or(environment_variable("SLURM_JOB_NUM_NODES"), 1);
   read_end(job);
   return job;
+}
+
+NodeDisk read_node_disk() {
+  for (const char* name : {"SLURM_TMPDIR", "LOCAL_SCRATCH"})
+    if (std::string directory = environment_variable(name); !directory.empty()) return {directory, true};
+  const std::string temporary = environment_variable("TMPDIR");
+  return {temporary.empty() ? "/tmp" : temporary, false};
 }
 
 std::uint64_t started_side_by_side() {

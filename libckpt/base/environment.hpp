@@ -31,10 +31,18 @@ struct JobEnvironment {
   std::string cluster;
   std::string node;            // on which the batch script runs
   std::uint64_t restart_count = 0;
+  std::uint64_t nodes = 1;
   double end = 0;              // wall seconds of the scheduler's clock; 0: not told
   std::string end_ignored;     // what was told instead, where that is no time
 };
 JobEnvironment read_job_environment();
+
+// Where the node's own disk is, by the variables of sites and users: SLURM_TMPDIR, LOCAL_SCRATCH, TMPDIR, else /tmp.
+struct NodeDisk {
+  std::string directory;
+  bool cleared_by_site = false;   // with the job
+};
+NodeDisk read_node_disk();
 
 // How many of this process MPI, PMI or a Slurm step started; 1 when alone. Not torchrun's WORLD_SIZE: job scripts
 // export it for a launcher that is still to come.

@@ -107,6 +107,8 @@ std::string format_duration(double seconds) {
   if (seconds < 0.1) return fmt::format("{:.1f} ms", seconds * 1e3);
   if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);
   if (seconds < 99.5) return fmt::format("{:.0f} s", seconds);
+  const auto in_seconds = static_cast<std::uint64_t>(std::llround(seconds));
+  if (in_seconds < 10 * 60 && in_seconds % 60 != 0) return fmt::format("{} min {} s", in_seconds / 60, in_seconds % 60);
   auto whole = static_cast<std::uint64_t>(std::llround(seconds / minute));  // minutes
   if (whole < 60) return fmt::format("{} min", whole);
   if (whole < 48 * 60) return fmt::format("{} h {:02} min", whole / 60, whole % 60);

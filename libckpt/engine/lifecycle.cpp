@@ -19,7 +19,6 @@ std::atomic<std::uint32_t> fork_generation{0};
 
 namespace {
 
-constexpr unsigned most_threads = 4;      // beyond, the disk is the limit and the program wants its cores
 constexpr int ledgers_to_learn_from = 3;
 
 void watch_for_forks() {
@@ -78,7 +77,7 @@ Run::OnDisk::OnDisk(io::FileSystem& file_system, rundir::Layout layout_, rundir:
                     Ownership ownership_, const Options& options, Clock& clock)
     : fs(file_system), layout(std::move(layout_)), permissions(permissions_), blocks(fs, layout, permissions),
       catalog(fs, layout, permissions), ownership(std::move(ownership_)),
-      threads(options.threads ? options.threads : usable_threads(most_threads)),
+      threads(options.threads ? options.threads : usable_threads()),
       ledger(fs, layout.program_ledger(ownership.block, ::getpid()), permissions.file),
       restorer(fs, clock, blocks, catalog, ownership.block, threads),
       schedule(policy_from(options), clock.monotonic_seconds()),

@@ -144,7 +144,7 @@ int RunningBlock::start() {
   const json from = plan_.resume ? json{{"step", plan_.resume->step}, {"block", plan_.resume->block}} : json();
   ledger_.append("started", {{"block", plan_.block}, {"command", plan_.command}, {"resume", from},
                              {"block_seconds", std::isfinite(whole_seconds_) ? json(whole_seconds_) : json()},
-                             {"pid", child_.pid()}});
+                             {"prepared_seconds", plan_.prepared_seconds}, {"pid", child_.pid()}});
   run_.status.set("state", "running");
   run_.status.set("reason", nullptr);
   run_.status.set("block", plan_.block);

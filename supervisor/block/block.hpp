@@ -38,6 +38,8 @@ struct BlockPlan {
   std::string run_name;
   std::vector<std::string> command;
   std::string program_path;
+  std::string data_directory;                       // on the node's own disk; empty: nothing was staged
+  double prepared_seconds = 0;                      // that went by before this block began, and belong to its start-up
   std::optional<rundir::SnapshotId> resume;         // what the catalog expects
   double block_seconds = engine::no_limit;          // the user's word, from the start of this block
   double job_end = engine::no_limit;                // monotonic seconds, as job_end_source told at first

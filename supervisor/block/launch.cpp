@@ -18,6 +18,7 @@ std::vector<std::string> environment_of_block(const BlockPlan& plan, const rundi
                                                            : "CKPT_DEADLINE");
   variables.push_back(plan.resume ? fmt::format("CKPT_STEP={}", plan.resume->step) : "CKPT_STEP");
   variables.push_back(plan.resume ? "CKPT_RESUME=" + layout.snapshot(*plan.resume) : "CKPT_RESUME");
+  variables.push_back(plan.data_directory.empty() ? "CKPT_DATA" : "CKPT_DATA=" + plan.data_directory);
   if (!plan.staging_size.empty()) variables.push_back("CKPT_STAGING_SIZE=" + plan.staging_size);
   return variables;
 }

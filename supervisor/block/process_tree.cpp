@@ -19,9 +19,9 @@ constexpr double kill_seconds = 10;     // a killed process that is still there 
 constexpr double first_look_again_seconds = 0.005, longest_look_again_seconds = 0.1;
 
 // 0: gone, or a zombie that only waits to be reaped.
-pid_t parent_of(const char* pid) {
+pid_t parent_of(pid_t pid) {
   char path[64], stat[512];
-  std::snprintf(path, sizeof path, "/proc/%s/stat", pid);
+  std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
   std::FILE* file = std::fopen(path, "re");
   if (!file) return 0;
   const std::size_t length = std::fread(stat, 1, sizeof stat - 1, file);
@@ -41,7 +41,7 @@ std::unordered_map<pid_t, pid_t> parents() {
   while (const dirent* entry = ::readdir(folder)) {
     const pid_t pid = std::atoi(entry->d_name);
     if (pid <= 0) continue;
-    if (const pid_t parent = parent_of(entry->d_name); parent > 0) result.emplace(pid, parent);
+    if (const pid_t parent = parent_of(pid); parent > 0) result.emplace(pid, parent);
   }
   ::closedir(folder);
   return result;

@@ -15,6 +15,7 @@
 #include "base/log.hpp"
 #include "base/quantity.hpp"
 #include "block/block.hpp"
+#include "block/child.hpp"
 #include "block/patience.hpp"
 #include "block/result_record.hpp"
 #include "chain/ending.hpp"
@@ -57,6 +58,7 @@ class Chain {
   std::optional<Decision> asked_between_jobs();
   double job_end() const;                            // monotonic seconds, as known now
   double seconds_left() const;
+  void prepare_node();
   void prepare_first_block();
   void run_one(std::uint64_t block);
   void say_ended(const BlockResult& result);
@@ -85,6 +87,7 @@ class Chain {
   ChainFacts facts_;
   std::optional<rundir::Ledger> ledger_;             // of the newest block of ours
   std::size_t blocks_here_ = 0;                      // of this ckptrun, the last ones of facts_.ended
+  std::optional<Stage> stage_;                       // of this node
   std::optional<JobStep> job_step_;                  // what the last decision means for the queue
   JobFacts job_facts_;
   bool linked_ = false, write_run_record_ = false;
@@ -209,6 +212,8 @@ Chain::Claimed Chain::claim_next() {
       case Action::resume:
         if (run_.signals.stop_reason()) return {0, asked_to_stop()};
         if (const auto asked = asked_between_jobs()) return {0, asked};
+        prepare_node();
+        if (run_.signals.stop_reason()) return {0, asked_to_stop()};
         if (const auto block = claim(decision)) return {*block, std::nullopt};
         break;
       case Action::wait_for_owner:
@@ -266,6 +271,11 @@ std::optional<Decision> Chain::wait_a_little(const std::string& owner) {
   return std::nullopt;
 }
 
+// Once, for all blocks here. Before a block is claimed: a node that cannot be prepared costs the chain none.
+void Chain::prepare_node() {
+  if (!stage_ && !options_.preparation.empty()) stage_.emplace(options_.preparation, run_.signals, run_.clock);
+}
+
 // What a request asked of a block that is over does not bind this start.
 void Chain::prepare_first_block() {
   for (const rundir::Request& request : rundir::take_requests(run_.fs, layout_))
@@ -285,6 +295,13 @@ void Chain::run_one(std::uint64_t block) {
   plan.run_name = options_.run.name;
   plan.command = options_.command;
   plan.program_path = options_.program_path;
+  if (stage_) {
+    for (std::string& word : plan.command) word = stage_->expand(word);
+    if (plan.command.front() != options_.command.front())   // it came with the data
+      plan.program_path = find_program(plan.command.front()).path;
+    plan.data_directory = stage_->directory();
+    if (blocks_here_ == 0) plan.prepared_seconds = stage_->seconds();
+  }
   plan.resume = facts_.newest;
   plan.block_seconds = options_.block_seconds;
   plan.job_end = job_end();

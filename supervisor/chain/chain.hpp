@@ -15,6 +15,7 @@
 #include "chain/hook.hpp"
 #include "chain/identity.hpp"
 #include "chain/scheduler.hpp"
+#include "dataset/stage.hpp"
 #include "engine/policy.hpp"
 #include "io/file_system.hpp"
 #include "rundir/layout.hpp"
@@ -38,6 +39,7 @@ struct ChainOptions {
   bool share = false;                             // with the user's group
   std::string staging_size;
   std::vector<std::pair<std::string, std::string>> program_config;
+  Preparation preparation;                        // of the node, before the program starts here
   Hooks hooks;
   OutputWay output = OutputWay::inherited;        // of the program
   Scheduler* scheduler = nullptr;                 // of the job around this; null: there is none

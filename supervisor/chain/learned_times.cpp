@@ -142,7 +142,8 @@ class Learner {
   void read_block(io::FileSystem& fs, const rundir::Layout& layout, std::uint64_t block) {
     std::optional<double> started;
     for (const json& line : rundir::read_ledger(fs, layout.ckptrun_ledger(block)))
-      if (text_in(line, "event") == "started") started = number_in(line, "time");
+      if (text_in(line, "event") == "started")
+        started = number_in(line, "time").value_or(0) - number_in(line, "prepared_seconds").value_or(0);
     for (const auto& attachment : rundir::Blocks(fs, layout, {}).read_attachments(block)) {
       if (!attachment.linked) continue;
       ProgramLedger ledger(learned_, started);

@@ -49,7 +49,7 @@ std::string Queue::carry_out(const JobStep& step, const JobFacts& facts, std::ui
 }
 
 std::string Queue::cancel(const QueueFacts& queue) {
-  if (queue.waiting == 0) return "nothing of it waits";
+  if (queue.waiting == 0) return queue.task.empty() ? "nothing more to do" : "no task of its array waits";
   const std::string why_not = scheduler_.cancel_waiting();
   if (!why_not.empty()) return why_not;
   return queue.waiting ? fmt::format("the {} {} cancelled", tasks_of(queue), queue.waiting == 1 ? "is" : "are")

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -41,12 +42,7 @@ std::string first_line(const fs::path& path) {
   return text.substr(0, text.find('\n'));
 }
 
-// FNV-1a: nobody attacks this, it only has to notice an edit.
-std::uint64_t digest(std::string_view text) {
-  std::uint64_t value = 0xcbf29ce484222325;
-  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return value;
-}
+std::uint64_t digest(const std::string& text) { return XXH3_64bits(text.data(), text.size()); }
 
 std::string fingerprint(const fs::path& path) {
   std::error_code failed;

@@ -213,6 +213,7 @@ int Planning::show_or_submit() {
   check_with_site(request_.trials.value_or(shape.blocks), request_.trials ? shape.blocks : 1);
   warn_about_job();
   Submission submission(fs_, clock_, request_, *job_, shape);
+  submission.tell_what_gives_way();
   request_.submit ? submit(submission) : preview(submission);
   if (request_.format == Format::json) tools::print_json(told_);
   return exit_done;

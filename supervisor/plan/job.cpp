@@ -10,7 +10,6 @@
 #include "base/working_directory.hpp"
 #include "io/publish.hpp"
 #include "slurm/directives.hpp"
-#include "slurm/text.hpp"
 
 namespace ckpt::plan {
 namespace {
@@ -22,12 +21,6 @@ constexpr std::uint64_t program_limit_bytes = 1u << 20;  // of a text that someb
 constexpr std::string_view task_variable = "SLURM_ARRAY_TASK_ID";
 constexpr std::string_view task_in_braces = "{SLURM_ARRAY_TASK_ID}";
 constexpr std::string_view task_suffix = "/{SLURM_ARRAY_TASK_ID}";
-
-// A line that goes on behind a backslash is one.
-std::string joined_lines(std::string text) {
-  for (std::size_t at; (at = text.find("\\\n")) != std::string::npos;) text.replace(at, 2, 1, ' ');
-  return text;
-}
 
 // "lr/$SLURM_ARRAY_TASK_ID": the one variable of a shell whose value is known to be ours.
 std::string with_task_in_braces(std::string run) {
@@ -76,8 +69,7 @@ void take_ckptrun(const std::vector<std::string>& command, UserScript& script) {
 
 // "exec ckptrun -r runs/a -- python train.py", wherever in a line it stands.
 void find_ckptrun(UserScript& script) {
-  const std::string text = joined_lines(script.text);
-  for (const std::string_view line : supervisor::slurm::lines_of(text))
+  for (const std::string& line : supervisor::slurm::command_lines(script.text))
     for (auto& command : supervisor::slurm::shell_commands(line)) {
       if (!script.starts_ckptrun) take_ckptrun(command, script);
       std::erase_if(command, [&](const auto& word) {

@@ -15,6 +15,7 @@
 #include "plan/job_scripts.hpp"
 #include "plan/program_word.hpp"
 #include "rundir/run_record.hpp"
+#include "slurm/directives.hpp"
 #include "slurm/job.hpp"
 #include "slurm/settings.hpp"
 #include "slurm/submit.hpp"
@@ -89,6 +90,17 @@ std::string Submission::preview() const {
   all.insert(all.begin(), array());
   const std::vector<std::string> arguments(request_.script.begin() + 1, request_.script.end());
   return submit_line(all, job_.script->path, arguments) + '\n';
+}
+
+void Submission::tell_what_gives_way() const {
+  if (!job_.script) return;
+  const auto chosen = long_options(options());
+  for (const char* name : {"signal", "output", "open-mode"}) {
+    const auto asked = job_.script->directives.find(name);
+    const auto given = chosen.find(name);
+    if (asked == job_.script->directives.end() || given == chosen.end() || asked->second == given->second) continue;
+    log_info("--{0}={1} in {2} gives way to --{0}={3}", name, asked->second, job_.script->path, given->second);
+  }
 }
 
 // ckptrun would, after all the waiting in the queue.

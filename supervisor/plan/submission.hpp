@@ -33,6 +33,8 @@ class Submission {
 
   // What would be sent: the script that is written, or the line that sends the user's own.
   std::string preview() const;
+  // Of the user's own script, what a chain has to have otherwise.
+  void tell_what_gives_way() const;
   // Throws Error with the reason when nothing was sent; what was made on disk for it is then gone again.
   Sent send();
   void print(const Sent& sent) const;

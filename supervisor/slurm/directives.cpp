@@ -50,6 +50,18 @@ bool begins_comment(std::string_view line, std::size_t at) {
 
 }  // namespace
 
+std::vector<std::string> command_lines(std::string_view script) {
+  std::vector<std::string> lines(1);
+  for (const std::string_view line : lines_of(script)) {
+    const std::string_view text = trim(line);
+    if (lines.back().empty() && text.starts_with('#')) continue;
+    const bool goes_on = text.ends_with('\\');
+    lines.back() += std::string(goes_on ? text.substr(0, text.size() - 1) : text) + ' ';
+    if (!goes_on) lines.emplace_back();
+  }
+  return lines;
+}
+
 std::vector<std::vector<std::string>> shell_commands(std::string_view line) {
   constexpr std::string_view operators = ";&|()";
   std::vector<std::vector<std::string>> commands;

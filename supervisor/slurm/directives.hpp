@@ -25,6 +25,8 @@ std::string run_option(Word word, Word end);
 
 // The words of a line as a shell splits them; nothing is expanded, quotes hold spaces together and are gone.
 std::vector<std::string> shell_words(std::string_view line);
+// The lines of a script as a shell joins them: one that ends in a backslash goes on; comments are left out.
+std::vector<std::string> command_lines(std::string_view script);
 // The words of each command of a line: "a && b; c | d  # comment" has four.
 std::vector<std::vector<std::string>> shell_commands(std::string_view line);
 

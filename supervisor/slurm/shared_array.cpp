@@ -11,33 +11,9 @@
 #include "rundir/blocks.hpp"
 #include "rundir/listing.hpp"
 #include "slurm/directives.hpp"
-#include "slurm/text.hpp"
 
 namespace ckpt::supervisor::slurm {
 namespace {
-
-// Lines as the shell joins them, comments left out.
-std::vector<std::string> command_lines(std::string_view script) {
-  std::vector<std::string> lines(1);
-  for (const std::string_view line : lines_of(script)) {
-    const std::string_view text = trim(line);
-    if (text.starts_with('#')) continue;
-    const bool goes_on = text.ends_with('\\');
-    lines.back() += std::string(goes_on ? text.substr(0, text.size() - 1) : text) + ' ';
-    if (!goes_on) lines.emplace_back();
-  }
-  return lines;
-}
-
-std::vector<std::string> words_of(std::string_view line) {
-  std::vector<std::string> words;
-  for (const std::string_view part : split(line, ' ')) {
-    std::string word(part);
-    std::erase_if(word, [](char c) { return c == '"' || c == '\'' || c == ';'; });
-    if (!word.empty()) words.push_back(std::move(word));
-  }
-  return words;
-}
 
 bool is_over(io::FileSystem& fs, const rundir::Layout& layout) {
   const rundir::Blocks blocks(fs, layout, {});
@@ -75,14 +51,13 @@ std::string directory_of(const std::string& name) try {
 
 std::vector<std::string> runs_named_in(std::string_view script) {
   std::vector<std::string> runs;
-  for (const std::string& line : command_lines(script)) {
-    const std::vector<std::string> words = words_of(line);
-    for (auto word = words.begin(); word != words.end(); ++word) {
-      if (io::base_name(*word) != "ckptrun") continue;
-      const std::string run = run_option(word + 1, words.end());
+  for (const std::string& line : command_lines(script))
+    for (const std::vector<std::string>& command : shell_commands(line)) {
+      const auto ckptrun = std::ranges::find(command, "ckptrun", &io::base_name);
+      if (ckptrun == command.end()) continue;
+      const std::string run = run_option(ckptrun + 1, command.end());
       if (!run.empty() && run.find_first_of("$`") == std::string::npos) runs.push_back(run);
     }
-  }
   return runs;
 }
 

@@ -19,7 +19,6 @@
 namespace ckpt::tools {
 namespace {
 
-constexpr unsigned most_threads = 4;
 constexpr std::size_t values_shown = 20;
 
 enum class Kind { same, content, shape, only_a, only_b };
@@ -57,7 +56,7 @@ class Snapshot {
   }
   std::vector<std::byte> content(const snapshot::ArrayInfo& array) {
     std::vector<std::byte> bytes(array.size_bytes());
-    reader.read_array(index_.at(array.name), {bytes.data(), {}}, usable_threads(most_threads));
+    reader.read_array(index_.at(array.name), {bytes.data(), {}}, usable_threads());
     return bytes;
   }
 

@@ -16,8 +16,6 @@
 namespace ckpt::tools {
 namespace {
 
-constexpr unsigned most_threads = 4;
-
 std::optional<PickedSnapshot> pick_kept(io::FileSystem& fs, const std::vector<rundir::KeptEntry>& kept,
                                         std::uint64_t step, std::set<std::uint64_t>& there) {
   for (const rundir::KeptEntry& entry : kept) {
@@ -82,7 +80,7 @@ std::optional<std::uint64_t> step_of_file(io::FileSystem& fs, const std::string&
 void require_whole(io::FileSystem& fs, const std::string& path) {
   snapshot::Reader reader(fs, path);
   ProgressBar bar(path);
-  reader.verify(usable_threads(most_threads), [&](std::uint64_t done) { bar.show(done, reader.state_bytes()); });
+  reader.verify(usable_threads(), [&](std::uint64_t done) { bar.show(done, reader.state_bytes()); });
 }
 
 std::uint64_t parse_step(const std::string& text) {

@@ -67,6 +67,8 @@ void print_text(const Preview& preview, const ChainOptions& options) {
   table.add({"directory", options.run.directory});
   table.add({"is", run_text(preview)});
   table.add({"command", supervisor::join_command(options.command)});
+  for (const supervisor::Archive& archive : options.preparation.archives)
+    table.add({"  data", fmt::format("{}, {}", archive.path, format_size(archive.size_bytes))});
   if (!preview.changed_command.empty()) table.add({"  changed", Cell(preview.changed_command, Tone::warning)});
   table.add({"would", preview.refusal.empty() ? Cell(what_it_does(preview)) : Cell("refuse: " + preview.refusal, Tone::bad)});
   table.add({"end", end_text(preview)});

@@ -47,9 +47,12 @@ std::string time_left_text(const Situation& now) {
 }
 
 std::string block_text(const Situation& now) {
-  const std::string planned = now.planned_blocks ? fmt::format(" of {} planned", *now.planned_blocks) : "";
+  const std::uint64_t block = now.run.claim->block, planned_blocks = now.planned_blocks.value_or(0);
+  const std::string planned = planned_blocks >= block  ? fmt::format(" of {} planned", planned_blocks)
+                              : planned_blocks > 0 ? fmt::format(" ({} were planned)", planned_blocks)
+                                                   : "";
   const std::string waiting = now.queue && now.queue->waiting ? fmt::format(", {} waiting", *now.queue->waiting) : "";
-  return fmt::format("{}{}{}, since {}", now.run.claim->block, planned, waiting, local_time(now.run.claim->claimed));
+  return fmt::format("{}{}{}, since {}", block, planned, waiting, local_time(now.run.claim->claimed));
 }
 
 // "18 h of work, 2 more blocks, 20 min in the queue (35 waits so far: 10 min each)"

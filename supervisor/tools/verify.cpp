@@ -18,8 +18,6 @@
 namespace ckpt::tools {
 namespace {
 
-constexpr unsigned most_threads = 4;
-
 struct Candidate {
   std::string path;
   bool may_vanish = false;   // listed in a run that may be pruning
@@ -69,7 +67,7 @@ std::optional<Checked> check(io::FileSystem& fs, const Candidate& candidate) {
   try {
     snapshot::Reader reader(fs, candidate.path);
     checked.state_bytes = reader.state_bytes();
-    reader.verify(usable_threads(most_threads), [&](std::uint64_t done) { bar.show(done, checked.state_bytes); });
+    reader.verify(usable_threads(), [&](std::uint64_t done) { bar.show(done, checked.state_bytes); });
   } catch (const Error& error) {
     if (error.status() == CKPT_ERR_NOT_FOUND && candidate.may_vanish) return std::nullopt;
     checked.result = error.status() == CKPT_ERR_DAMAGED ? Result::damaged : Result::unreadable;

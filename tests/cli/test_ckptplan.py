@@ -45,7 +45,7 @@ def test_the_arithmetic_is_shown_at_a_glance(plan):
                                   "the one that runs then is finished")
     assert rows["blocks"] == ("3 + 1", "to spare; what is not needed is cancelled")
     assert rows["run time"][0] == "2 d 22 h"
-    assert rows["restarts"] == ("0.21 %", "of the time; 3 min a block")
+    assert rows["restarts"] == ("0.21 %", "of the time; 3 min 2 s a block")
 
 
 UNITS = {"d": 86400, "h": 3600, "min": 60, "s": 1, "ms": 0.001}

@@ -106,6 +106,13 @@ def test_settings_of_the_users_hold_for_a_script_of_theirs_as_options(plan, site
     assert record(work / "ckpt-runs/train")["options"][0] == "--partition=low"
 
 
+def test_what_a_script_asks_for_otherwise_than_a_chain_has_it_is_told(plan, work):
+    own = script(work, head="#!/bin/bash\n#SBATCH --signal=B:TERM@300\n#SBATCH --output=mine.log\n#SBATCH --time=10\n")
+    signal, output = plan(*KNOWN, "--submit", own).stderr.splitlines()
+    assert signal.endswith("--signal=B:TERM@300 in train.sh gives way to --signal=B:USR1@60")
+    assert f"--output=mine.log in train.sh gives way to --output={work}/ckpt-runs/train/logs/" in output
+
+
 def test_the_present_environment_goes_into_the_script(plan, work):
     shown = plan(*KNOWN, "--", "python", "train.py", VIRTUAL_ENV="/home/a/my venv", LOADEDMODULES="gcc/12:cuda/12.1",
                  SBATCH_ACCOUNT="physics").stdout

@@ -74,7 +74,9 @@ TEST_CASE("durations are written for people") {
   CHECK(format_duration(9.96) == "10 s");
   CHECK(format_duration(45) == "45 s");
   CHECK(format_duration(99.4) == "99 s");
-  CHECK(format_duration(100) == "2 min");
+  CHECK(format_duration(100) == "1 min 40 s");
+  CHECK(format_duration(9.5 * minute) == "9 min 30 s");
+  CHECK(format_duration(599.7) == "10 min");
   CHECK(format_duration(12 * minute) == "12 min");
   CHECK(format_duration(59.6 * minute) == "1 h 00 min");
   CHECK(format_duration(3 * hour + 5 * minute) == "3 h 05 min");

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataset/archive.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "base/working_directory.hpp"
+#include "block/child.hpp"
+
+namespace ckpt::supervisor {
+namespace {
+
+namespace stdfs = std::filesystem;
+using namespace std::string_view_literals;
+
+constexpr std::size_t looked_at_bytes = 512;
+
+struct Packing {
+  std::string_view mark;
+  const char* packer;       // that tar calls
+  const char* tar_option;
+};
+constexpr Packing packings[] = {{"\x1f\x8b"sv, "gzip", "-z"},
+                                {"\x28\xb5\x2f\xfd"sv, "zstd", "--zstd"},
+                                {"\xfd" "7zXZ"sv, "xz", "-J"},
+                                {"BZh"sv, "bzip2", "-j"}};
+constexpr std::size_t tar_mark_at = 257;
+constexpr std::string_view tar_mark = "ustar"sv, zip_mark = "PK"sv;
+
+bool is_there(const std::string& program) { return find_program(program).error_exit_code == 0; }
+
+void require_program(const std::string& program, const std::string& path) {
+  if (!is_there(program))
+    fail(CKPT_ERR_CONFIG, "{} is needed to unpack {}, and is not in PATH: install it or load its module, or pack the data otherwise",
+         program, path);
+}
+
+std::string beginning_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string bytes(looked_at_bytes, '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<std::size_t>(file.gcount()));
+  if (bytes.empty()) fail(CKPT_ERR_CONFIG, "--stage-data: {} cannot be read, or is empty", path);
+  return bytes;
+}
+
+std::vector<std::string> tar(const std::string& path, const Packing* packing) {
+  require_program("tar", path);
+  if (!packing) return {"tar", "-x", "-f", path, "-C"};
+  require_program(packing->packer, path);
+  return {"tar", "-x", packing->tar_option, "-f", path, "-C"};
+}
+
+std::vector<std::string> unzip(const std::string& path) {
+  if (is_there("unzip")) return {"unzip", "-q", "-o", path, "-d"};
+  if (is_there("python3")) return {"python3", "-m", "zipfile", "-e", path};
+  fail(CKPT_ERR_CONFIG, "unzip or python3 is needed to unpack {}, and neither is in PATH", path);
+}
+
+std::vector<std::string> unpacker_of(const std::string& path) {
+  const std::string bytes = beginning_of(path);
+  if (bytes.starts_with(zip_mark)) return unzip(path);
+  for (const Packing& packing : packings)
+    if (bytes.starts_with(packing.mark)) return tar(path, &packing);
+  if (bytes.size() > tar_mark_at && std::string_view(bytes).substr(tar_mark_at).starts_with(tar_mark))
+    return tar(path, nullptr);
+  fail(CKPT_ERR_CONFIG, "--stage-data: {} is no archive: tar (plain, .gz, .zst, .xz, .bz2) and zip are unpacked", path);
+}
+
+bool leads_out(const stdfs::path& folder) {
+  const stdfs::path normal = folder.lexically_normal();
+  return folder.is_absolute() || (!normal.empty() && *normal.begin() == "..");
+}
+
+}  // namespace
+
+std::string Archive::name() const { return stdfs::path(path).filename(); }
+
+// A file may have a ':' in its name: then it is that file.
+Archive open_archive(const std::string& given) {
+  Archive archive;
+  std::error_code ignored;
+  const std::size_t colon = stdfs::exists(given, ignored) ? std::string::npos : given.rfind(':');
+  const std::string path = given.substr(0, colon);
+  if (colon != std::string::npos) archive.folder = given.substr(colon + 1);
+  if (leads_out(archive.folder))
+    fail(CKPT_ERR_CONFIG, "--stage-data {}: '{}' is to be a folder within that of the data", given, archive.folder);
+  if (!stdfs::is_regular_file(path, ignored))
+    fail(CKPT_ERR_CONFIG, "--stage-data: {} {}", path,
+         stdfs::exists(path, ignored) ? "is no file; data is staged from an archive, which is read at full speed" : "is not there");
+  archive.path = absolute_path(path);
+  archive.size_bytes = stdfs::file_size(path);
+  archive.unpacker = unpacker_of(archive.path);
+  return archive;
+}
+
+}  // namespace ckpt::supervisor

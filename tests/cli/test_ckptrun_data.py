@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Data on the node's own disk: unpacked before the program starts, once, or the program does not start."""
+import json
+import os
+import signal
+import subprocess
+import tarfile
+import zipfile
+
+import pytest
+
+SHOW = 'cd "$1" && find . -type f | sort && cat images/1 && echo "$CKPT_DATA"'     # what the program sees of {data}
+
+
+@pytest.fixture
+def node(tmp_path_factory):
+    """The node's own disk."""
+    return tmp_path_factory.mktemp("node")
+
+
+@pytest.fixture
+def ckptrun(tool, node):
+    def run(*arguments, **environment):
+        return tool("ckptrun", *arguments, **{"TMPDIR": str(node)} | environment)
+    return run
+
+
+@pytest.fixture
+def images(work):
+    """images(NAME): an archive of two files, packed as its name says."""
+    folder = work / "images"
+    folder.mkdir()
+    for number in (1, 2):
+        (folder / str(number)).write_text(f"picture {number}\n")
+
+    def pack(name):
+        if name.endswith(".zip"):
+            with zipfile.ZipFile(work / name, "w") as archive:
+                for path in sorted(folder.iterdir()):
+                    archive.write(path, f"images/{path.name}")
+        elif name.endswith(".zst"):
+            pack("plain.tar")
+            subprocess.run(["zstd", "-q", work / "plain.tar", "-o", work / name], check=True)
+        else:
+            with tarfile.open(work / name, "w:" + {"gz": "gz", "xz": "xz", "bz2": "bz2"}.get(name.rpartition(".")[2], "")) as archive:
+                archive.add(folder, "images")
+        return name
+    return pack
+
+
+def blocks(work, run="train"):
+    return list((work / f"ckpt-runs/{run}/blocks").glob("????.json"))
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.tgz.gz", "a.tar.zst", "a.tar.xz", "a.tar.bz2", "a.zip", "no-ending"])
+def test_an_archive_is_unpacked_before_the_program_starts_and_gone_afterwards(ckptrun, images, node, name):
+    done = ckptrun("-r", "train", "--stage-data", images(name), "--", "sh", "-c", SHOW, "show", "{data}")
+    assert done.returncode == 0, done.stderr
+    *files, picture, data = done.stdout.splitlines()
+    assert files == ["./images/1", "./images/2"] and picture == "picture 1"
+    assert data.startswith(f"{node}/ckpt-data-")
+    assert f"{name} is unpacked" in done.stderr
+    assert list(node.iterdir()) == []
+
+
+def test_several_archives_go_into_folders_of_their_own(ckptrun, images):
+    done = ckptrun("-r", "train", "--stage-data", images("a.tar") + ":first", "--stage-data", images("b.zip") + ":sub/second",
+                   "--", "sh", "-c", 'cd "$1" && find . -type f | sort', "show", "{data}")
+    assert done.stdout.splitlines() == ["./first/images/1", "./first/images/2", "./sub/second/images/1", "./sub/second/images/2"]
+
+
+def test_what_a_site_clears_with_the_job_stays(ckptrun, images, node):
+    assert ckptrun("-r", "train", "--stage-data", images("a.tar"), "--", "true", SLURM_TMPDIR=str(node / "job")).returncode == 0
+    [data] = (node / "job").iterdir()
+    assert (data / "images/1").exists()
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.zip"])
+def test_a_damaged_archive_is_an_error_before_the_program_starts_and_costs_no_block(ckptrun, images, work, node, name):
+    whole = (work / images(name)).read_bytes()
+    (work / name).write_bytes(whole[:len(whole) * 2 // 3] if name != "a.tar" else whole[:1000])
+    done = ckptrun("-r", "train", "--stage-data", name, "--", "touch", "started")
+    assert done.returncode == 125
+    assert f"of {work}/{name} ended with exit code" in done.stderr and "not started" in done.stderr
+    assert not (work / "started").exists() and not blocks(work) and list(node.iterdir()) == []
+
+
+@pytest.mark.parametrize("given, words", [
+    ("absent.tar", "absent.tar is not there"), ("images", "images is no file"), ("text", "text is no archive"),
+    ("a.tar:../b", "a folder within"), ("a.tar:/b", "a folder within")])
+def test_what_cannot_be_staged_is_refused_at_once(ckptrun, images, work, given, words):
+    images("a.tar")
+    (work / "text").write_text("no archive\n")
+    done = ckptrun("--stage-data", given, "--", "touch", "started")
+    [line] = done.stderr.splitlines()
+    assert done.returncode == 125 and words in line
+    assert not (work / "started").exists()
+
+
+def test_a_program_that_unpacks_and_is_missing_is_named(ckptrun, images, work, bin_directory):
+    images("a.tar.zst")
+    (work / "bin").mkdir()
+    for program in ("sh", "tar", "mkdir"):
+        (work / "bin" / program).symlink_to(f"/bin/{program}")
+    done = ckptrun("--stage-data", "a.tar.zst", "--", "/bin/true", PATH=str(work / "bin"))
+    assert done.returncode == 125 and "zstd is needed to unpack" in done.stderr
+
+
+def test_data_that_cannot_fit_is_refused_before_it_is_unpacked(ckptrun, images, work, node):
+    images("a.tar")
+    free = os.statvfs(node)
+    try:
+        os.truncate(work / "a.tar", free.f_bavail * free.f_frsize + (1 << 34))      # a hole: it takes no space itself
+    except OSError as error:
+        pytest.skip(f"no file may be that large here: {error}")
+    done = ckptrun("-r", "train", "--stage-data", "a.tar", "--", "touch", "started")
+    assert done.returncode == 125 and "the data needs at least" in done.stderr
+    assert "unpacking" not in done.stderr and not (work / "started").exists()
+
+
+def test_a_setup_finds_the_data_and_may_bring_the_program(ckptrun, images, work):
+    done = ckptrun("-r", "train", "--stage-data", images("a.tar"), "--setup", 'cp /bin/ls "$CKPT_DATA"/look && test -d {data}/images',
+                   "--", "{data}/look", "{data}/images")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1", "2"]
+    record = json.loads((work / "ckpt-runs/train/run.json").read_text())
+    assert record["command"] == ["{data}/look", "{data}/images"]        # which is the same in every block
+
+
+def test_a_setup_that_fails_keeps_the_program_from_starting(ckptrun, work):
+    done = ckptrun("-r", "train", "--setup", "echo no module >&2; exit 3", "--", "touch", "started")
+    assert done.returncode == 125
+    assert "no module" in done.stderr and "exit code 3" in done.stderr and "not started" in done.stderr
+    assert not (work / "started").exists() and not blocks(work)
+
+
+def test_all_blocks_that_run_here_share_what_was_staged_once(ckptrun, images, bin_directory):
+    done = ckptrun("-r", "train", "--allow-volatile", "--block-time", "2s", "--stage-data", images("a.tar"), "--",
+                   bin_directory / "epoch_counter", 10, 30, 10000)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("is unpacked") == 1 and done.stderr.count("block ") > 2
+    again = ckptrun("-r", "train", "--allow-volatile", "--stage-data", "a.tar", "--", bin_directory / "epoch_counter", 10, 30, 10000)
+    assert again.returncode == 0 and "complete" in again.stderr and "unpack" not in again.stderr
+
+
+def test_a_stop_while_the_node_is_prepared_starts_nothing(start, eventually, node, work):
+    process = start("ckptrun", "-r", "train", "--setup", "echo begun; exec sleep 300", "--", "touch", "started", TMPDIR=str(node))
+    eventually(lambda: "begun" in process.out.read_text())
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=60)
+    assert not (work / "started").exists() and not blocks(work) and list(node.iterdir()) == []
+
+
+def test_in_a_job_of_several_nodes_each_of_them_is_prepared(ckptrun, images, fake_slurm, work):
+    fake_slurm["srun.run"] = 'while [ "${1#--}" != "$1" ]; do shift; done; "$@"\n'
+    done = ckptrun("-r", "train", "--here", "--stage-data", images("a.tar"), "--setup", "true", "--", "ls", "{data}/images",
+                   SLURM_JOB_ID="7", SLURM_JOB_NUM_NODES="3")
+    assert done.stdout.split() == ["1", "2"], done.stderr
+    assert [call.split()[:5] for call in fake_slurm.calls if call.startswith("srun")] == [
+        ["srun", "--nodes=3", "--ntasks=3", "--ntasks-per-node=1", "--kill-on-bad-exit=1"]] * 2
+
+
+def test_what_the_preparation_takes_is_part_of_the_start_up(ckptrun, tool_json, bin_directory, work):
+    assert ckptrun("-r", "train", "--allow-volatile", "--setup", "sleep 1", "--", bin_directory / "epoch_counter", 5, 10, 2000).returncode == 0
+    ledger = (work / "ckpt-runs/train/blocks/0001.ckptrun.jsonl").read_text().splitlines()
+    [started] = [line for line in map(json.loads, ledger) if line["event"] == "started"]
+    assert started["prepared_seconds"] >= 1
+    plan = tool_json("ckptplan", "--epochs", "100", "--limit", "1h", "-r", "train")["plan"]
+    assert plan["startup"]["seconds"] >= 1, plan
