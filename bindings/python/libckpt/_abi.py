@@ -8,7 +8,7 @@ import ctypes
 import os
 
 OK, FRESH = 0, 1
-NAME, MISMATCH, NOT_FOUND, CALLBACK, IN_USE, RANKS, NO_DEVICE = 11, 14, 15, 17, 20, 22, 53
+NAME, NOT_RESTORED, MISMATCH, NOT_FOUND, CALLBACK, IN_USE, RANKS, NO_DEVICE = 11, 13, 14, 15, 17, 20, 22, 53
 TIMEOUT, DAMAGED = 52, 30
 STOP = 1
 
@@ -64,6 +64,7 @@ _FUNCTIONS = {
     "ckpt_remove": [_pointer, _text],
     "ckpt_set": [_pointer, _text, _text],
     "ckpt_on_prepare": [_pointer, PREPARE, _pointer],
+    "ckpt_find": [_pointer, _text, ctypes.POINTER(CArray)],
     "ckpt_restore": [_pointer, ctypes.POINTER(ctypes.c_uint64)],
     "ckpt_save": [_pointer, ctypes.c_uint64],
     "ckpt_wait": [_pointer, ctypes.c_double],

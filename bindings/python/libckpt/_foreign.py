@@ -8,6 +8,7 @@ from ._tree import Kind, shown
 
 class Foreign(Kind):
     tag = "$memory"
+    needs_live = True
 
     def takes(self, value):
         return way_to(value) is not None

@@ -81,6 +81,7 @@ class NumpyScalar(Kind):
 class NumpyGenerator(Kind):
     """numpy.random.Generator and the legacy RandomState: the same object goes on where it was."""
     tag = "$numpy_generator"
+    needs_live = True
 
     def takes(self, value):
         return numpy() is not None and isinstance(value, (numpy().random.Generator, numpy().random.RandomState))
@@ -102,6 +103,7 @@ class NumpyGenerator(Kind):
 class PythonGenerator(Kind):
     """random.Random: an instance of one's own."""
     tag = "$random"
+    needs_live = True
 
     def takes(self, value):
         return isinstance(value, random.Random)

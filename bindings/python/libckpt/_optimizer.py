@@ -11,6 +11,7 @@ from ._tree import Kind, shown
 
 class Optimizer(Kind):
     tag = "$optimizer"
+    needs_live = True
 
     def takes(self, value):
         if torch() is None or not isinstance(value, torch().optim.Optimizer):

@@ -251,6 +251,7 @@ class GrowingBuffer(Kind):
 class StateDict(Kind):
     """An object with state_dict() and load_state_dict(): schedulers, scalers, metrics, loaders, one's own."""
     tag = "$object"
+    needs_live = True
 
     def takes(self, value):
         return callable(getattr(value, "state_dict", None)) and callable(getattr(value, "load_state_dict", None))
@@ -273,6 +274,7 @@ class StateDict(Kind):
 class Dataclass(Kind):
     """The fields of an instance that exists; frozen ones cannot be restored in place."""
     tag = "$fields"
+    needs_live = True
 
     def takes(self, value):
         return hasattr(type(value), "__dataclass_fields__") and not type(value).__dataclass_params__.frozen

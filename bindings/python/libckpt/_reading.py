@@ -19,7 +19,14 @@ class Snapshot(collections.abc.Mapping):
     """``snapshot["model/fc.weight"]`` reads that array, every chunk of it verified. Close it, or use it with ``with``.
 
     Attributes:
-        path: of the file. step, block: where and by which block it was made.
+        path: of the file.
+        step: at which it was made.
+        block: of the run that made it, from 1.
+
+    Raises:
+        KeyError: there is no array of that name.
+        libckpt.Error: the file is damaged, no snapshot, or claims more than there is memory for.
+        ImportError: bfloat16 and float8 for NumPy need the package ml_dtypes.
     """
 
     def __init__(self, path: str, framework: str | None = None):
@@ -65,7 +72,7 @@ class Snapshot(collections.abc.Mapping):
         return tensor
 
     def bytes(self, name: str) -> memoryview:
-        """Of the array, in C order, little-endian."""
+        """The array's bytes in C order, little-endian. Raises KeyError where there is none of that name."""
         with enough_memory_for(self.path, name, self.shape(name)):
             buffer = bytearray(self.size_bytes(name))
         pinned = (ctypes.c_char * len(buffer)).from_buffer(buffer)
@@ -73,12 +80,13 @@ class Snapshot(collections.abc.Mapping):
         return memoryview(buffer)
 
     def size_bytes(self, name: str) -> int:
-        """Without reading the array."""
+        """Bytes of the array in memory, without reading it."""
         code, shape = self._arrays[name]
         return _arrays.Array(None, code, shape, None, None).size_bytes
 
     def read_into(self, name: str, address: int, size_bytes: int):
-        """Into memory of one's own: contiguous, in C order, of exactly the array's size."""
+        """Into memory of one's own: contiguous, in C order, of exactly the array's size. Raises Error where the size differs, there is
+        no such array, or it is damaged."""
         call("ckpt_snapshot_read", self._handle, name.encode(), address if size_bytes else None, size_bytes)
 
     def __iter__(self) -> Iterator[str]:
@@ -91,7 +99,7 @@ class Snapshot(collections.abc.Mapping):
         return name in self._arrays
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Without reading the array; () is a scalar."""
+        """In elements, slowest dimension first, without reading the array; () is a scalar."""
         return self._arrays[name][1]
 
     def dtype(self, name: str) -> str:
@@ -109,26 +117,26 @@ class Snapshot(collections.abc.Mapping):
 
     @property
     def vars(self) -> dict:
-        """run.vars of a Python run."""
+        """run.vars of a Python run. Raises KeyError for a snapshot of another program."""
         from ._state import KEY
         from ._tree import Reader, structure_of
         tree = self.value(KEY)
         with structure_of(self.path):
             reader = Reader(self._arrays)
             value = reader.value(tree["objects"]["vars"], None, ("vars",))
-            self.fill(reader)
+            self._fill(reader)
             return value()
 
     def state_dict(self, name: str) -> dict[str, Any]:
         """The arrays of one object, named as in torch: ``model.load_state_dict(snapshot.state_dict("model"))``. Those shared with
-        another are under the name they were saved by."""
+        another are under the name they were saved by. Raises KeyError where there are none."""
         prefix = name + "/"
         found = {key.removeprefix(prefix): self[key] for key in self if key.startswith(prefix)}
         if not found:
             raise KeyError(f"{self.path} holds no arrays of '{name}'")
         return found
 
-    def fill(self, reader):
+    def _fill(self, reader):
         """Reads every array that a _tree.Reader found memory for."""
         for name, array in reader.targets.items():
             if array.strides is not None:
@@ -140,6 +148,7 @@ class Snapshot(collections.abc.Mapping):
         call("ckpt_snapshot_verify", self._handle)
 
     def close(self):
+        """Frees the file; nothing can be read any more."""
         library.ckpt_snapshot_close(ctypes.byref(self._handle))
 
     def __enter__(self) -> Snapshot:
@@ -210,7 +219,7 @@ def initialise(state, where, only):
             if reader.arrays.get(name) != (array.dtype, tuple(array.shape)):
                 raise _abi.Error(f"init_from: '{name}' is {DTYPE_NAMES[array.dtype]} {tuple(array.shape)} here and "
                                  f"{_describe(reader.arrays.get(name))} in {snapshot.path}", _abi.MISMATCH)
-        snapshot.fill(reader)
+        snapshot._fill(reader)
         for value in values:
             value()
 

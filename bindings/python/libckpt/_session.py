@@ -70,6 +70,12 @@ class Session:
     def block(self) -> int:
         return library.ckpt_block(self._handle)
 
+    def has_snapshot(self) -> bool:
+        """Whether there is one to be restored."""
+        any_name, array = b"-", _abi.CArray()
+        return self.is_open and call("ckpt_find", self._handle, any_name, ctypes.byref(array),
+                                     accept=(_abi.OK, _abi.FRESH, _abi.NOT_FOUND)) != _abi.FRESH
+
     def restore(self) -> int | None:
         """The step of the snapshot that was restored; None: there was none."""
         step = ctypes.c_uint64()

@@ -134,6 +134,7 @@ def copy_into(live, restored):
 
 class TorchGenerator(Kind):
     tag = "$torch_generator"
+    needs_live = True
 
     def takes(self, value):
         return torch() is not None and isinstance(value, torch().Generator)
@@ -155,6 +156,7 @@ class Module(Kind):
     """Parameters, all buffers (non-persistent ones too), tensors that are plain attributes, extra state. The wrappers of
     torch.compile, DataParallel and DistributedDataParallel leave no trace in the names."""
     tag = "$module"
+    needs_live = True
 
     def takes(self, value):
         return torch() is not None and isinstance(value, torch().nn.Module)

@@ -28,6 +28,7 @@ _kind_of_type: dict[type, Any] = {}
 class Kind:
     """How one kind of value becomes a node and comes back. `tag` is the node's member; `takes` decides by the value's type."""
     tag = ""
+    needs_live = False       # comes back only into what the program has in its place
 
     def takes(self, value) -> bool:
         raise NotImplementedError
@@ -92,13 +93,15 @@ def shown(path: tuple) -> str:
 
 
 class Writer:
-    """One walk over live objects. `arrays` is what to save; `left_out` says what stays as the script makes it."""
+    """One walk over live objects. `arrays` is what to save; `left_out` says what stays as the script makes it. `alone`: everything must
+    come back from the snapshot alone, and what does not is refused with this advice."""
 
-    def __init__(self, pickled: tuple = ()):
+    def __init__(self, pickled: tuple = (), alone: str | None = None):
         self.arrays: dict[str, Array] = {}
         self.left_out: list[str] = []
         self.generators: dict[str, Any] = {}      # random generators among the objects, by path
         self.pickled = pickled
+        self._alone = alone
         self._names: dict[int, str] = {}          # id of an object with an array -> its name: shared objects are saved once
         self._keep: list = []                     # so that no id is given to another object during the walk
         self._open: set[int] = set()
@@ -113,6 +116,8 @@ class Writer:
         found = kind_of(value)
         if found is None or id(value) in self._open:
             return self._leave_out(value, path, "it contains itself" if found else None)
+        if self._alone and found.needs_live:
+            return self._leave_out(value, path, None)
         self._open.add(id(value))
         try:
             content = found.write(self, value, path)
@@ -134,11 +139,15 @@ class Writer:
         if not self._forgiving:
             name = type(value).__module__ + "." + type(value).__qualname__
             raise TypeError(reason if reason and reason.startswith("'") else
-                            f"'{shown(path)}' ({name}) cannot be saved: " + (reason or
-                            "it is neither an array nor a plain value and has no state_dict() and load_state_dict(); "
-                            f"give it those, or allow pickle for it: Run(..., pickle=[\"{path[0]}\"])"))
+                            f"'{shown(path)}' ({name}) cannot be saved: " + (reason or self._advice(path)))
         self.left_out.append(shown(path))
         return {"$script": type(value).__qualname__}
+
+    def _advice(self, path):
+        if self._alone:
+            return f"it is neither an array nor a plain value; {self._alone}"
+        return ("it is neither an array nor a plain value and has no state_dict() and load_state_dict(); "
+                f"give it those, or allow pickle for it: Run(..., pickle=[\"{path[0]}\"])")
 
     def array(self, owner, path: tuple, make: Callable[[], Array]) -> str:
         """Saves an array under the name of its path, an object met before under the name it has. Returns the name."""
