@@ -8,25 +8,38 @@ import subprocess
 import sys
 import time
 
+import h5py
 import pytest
+import torch
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples/python"
 PATIENCE_SECONDS = 250
 
 
 @pytest.fixture
-def run(tmp_path, environment):
-    """run(command…): its stdout; it must succeed."""
-    def call(*command):
-        result = subprocess.run([*map(str, command)], cwd=tmp_path, text=True, env=environment, capture_output=True,
-                                timeout=PATIENCE_SECONDS, stdin=subprocess.DEVNULL)
-        assert result.returncode == 0, result.stderr
-        return result.stdout
-    return call
+def started(tmp_path, environment):
+    """started(folder, command…): starts it; what comes back waits for its end and gives the lines it printed."""
+    processes = []
+
+    def start(folder, *command):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        process = subprocess.Popen([*map(str, command)], cwd=tmp_path / folder, text=True, env=environment,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        processes.append(process)
+
+        def lines():
+            out, err = process.communicate(timeout=PATIENCE_SECONDS)
+            assert process.returncode == 0, err
+            return out.splitlines()
+        return lines
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture
-def killed_once(tmp_path, environment, run):
+def killed_once(tmp_path, environment, started):
     """killed_once(command…): stdout of the program in a chain, whose first block dies by SIGKILL once it has a snapshot."""
     def call(*command):
         with open(tmp_path / "err", "w") as err:
@@ -34,7 +47,7 @@ def killed_once(tmp_path, environment, run):
                                      env=environment, stdout=subprocess.PIPE, stderr=err, stdin=subprocess.DEVNULL, text=True)
         folder = tmp_path / "ckpt-runs/chain"
         record = wait_for(chain, lambda: next(folder.glob("blocks/0001.program-*.jsonl"), None))
-        run("ckpt", "save", "chain")
+        started(".", "ckpt", "save", "chain")()
         wait_for(chain, lambda: next(folder.glob("snapshots/step-*"), None))
         os.kill(int(re.search(r"program-(\d+)", record.name)[1]), signal.SIGKILL)
         out, _ = chain.communicate(timeout=PATIENCE_SECONDS)
@@ -53,24 +66,41 @@ def wait_for(process, look):
     raise AssertionError("it did not come that far")
 
 
-@pytest.mark.timeout(3 * PATIENCE_SECONDS)
-def test_fashion_mnist(run, killed_once, tmp_path):
-    program = [sys.executable, EXAMPLES / "fashion_mnist.py", "--pictures", 2000, "--epochs", 2, "--batch", 20, "--workers", 1]
-    plain = run(*program, "--out", "plain.pt")
-    chain = killed_once(*program, "--out", "chain.pt")
-    assert chain.splitlines()[-1] == plain.splitlines()[-1]
-    assert same_tensors(tmp_path / "chain.pt", tmp_path / "plain.pt")
-
-
-def same_tensors(one, other):
-    import torch
-    one, other = torch.load(one), torch.load(other)
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+MNIST = ["--pictures", 2000, "--batch", 20]
+EXAMPLES_WITH = {
+    "fashion_mnist": [*MNIST, "--epochs", 2, "--workers", 1],
+    "fashion_mnist_lightning": [*MNIST, "--epochs", 1],
+    "fashion_mnist_keras": [*MNIST, "--epochs", 5],
+    "characters_transformers": ["--epochs", 1],
+    "heat": ["--steps", 10_000],
+}
+OUT = {"fashion_mnist_keras": "out.weights.h5", "characters_transformers": "out", "heat": "out.npy"}
 
 
 @pytest.mark.timeout(3 * PATIENCE_SECONDS)
-def test_heat(run, killed_once, tmp_path):
-    program = [sys.executable, EXAMPLES / "heat.py", "--steps", 10_000]
-    plain = run(*program, "--out", "plain.npy")
-    assert killed_once(*program, "--out", "chain.npy") == plain
-    assert (tmp_path / "chain.npy").read_bytes() == (tmp_path / "plain.npy").read_bytes()
+@pytest.mark.parametrize("name", EXAMPLES_WITH)
+def test_an_example_that_was_killed_once_ends_as_if_it_were_not(name, started, killed_once, tmp_path):
+    program = [sys.executable, EXAMPLES / f"{name}.py", *EXAMPLES_WITH[name], "--out", OUT.get(name, "out.pt")]
+    plain = started("plain", *program)
+    chain = killed_once(*program)
+    assert plain()[-1] == chain.splitlines()[-1]
+    one, other = content_of(tmp_path / "plain"), content_of(tmp_path)
+    assert one and one == other
+
+
+def content_of(folder):
+    """Of what an example has written there: by names, the bytes of each array."""
+    found = {}
+    for path in folder.glob("out*"):
+        if path.suffix == ".pt":
+            found |= {name: tensor.numpy().tobytes() for name, tensor in torch.load(path).items()}
+        elif path.suffix == ".h5":
+            with h5py.File(path) as file:
+                file.visititems(lambda name, item: found.update({name: item[...].tobytes()}) if hasattr(item, "shape") else None)
+        else:
+            found[path.name] = (path / "model.safetensors" if path.is_dir() else path).read_bytes()
+    return found
+
+
+def test_each_example_is_run():
+    assert sorted(EXAMPLES_WITH) == sorted(path.stem for path in EXAMPLES.glob("*.py"))
