@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """docs/how-do-i.md: what it tells people to type is typed here."""
+import json
 import re
 import shlex
+import struct
 import subprocess
 import sys
+import zipfile
 
 import libckpt
 import numpy as np
@@ -162,36 +165,112 @@ def test_several_loaders(recipe, open_run):
     assert len(steps) == len(measured) == 6 and run.step == 6
 
 
-def test_log_without_doubled_steps(recipe, in_directory, tmp_path):
-    block, rows = recipe("log to")[1]
-    logged = {}
+LOGGING = """
+import os, sys, uuid
+from libckpt import Run
+{imports}
+run = Run(directory="run", settings={{"allow_volatile": "on"}}, x=[0])
+fails_at, loader = int(sys.argv[1]), [1, 2]
+def train_step(batch):
+    if run.step == 2:
+        run._session.save(run.step)
+    if run.step == fails_at:
+        raise OSError("the machine is gone")
+    return run.step + batch / 10
+{recipe}
+run.finish()
+"""
+OTHER = "1" * 40          # an identity that the environment has: what the recipe says counts more
+LOSSES = {step: step + (step % 2 + 1) / 10 for step in range(6)}
 
-    class Logger:
-        def __init__(self, identity, purge_step):
-            self.lines = logged.setdefault(identity, {})
-            for step in [step for step in self.lines if step >= purge_step]:
-                del self.lines[step]
 
-        def log(self, values, step):
-            assert step not in self.lines, "a step was logged twice"
-            self.lines[step] = values
+@pytest.fixture
+def logged_in_two_blocks(recipe, script):
+    """logged_in_two_blocks(number, imports, **variables): that recipe for logging, in a block that fails at its step 4 after it
+    has saved step 2, and in the next one."""
+    def run(number, imports, **variables):
+        text = LOGGING.format(imports=imports, recipe=recipe("log to")[1][number])
+        for fails_at, code in ((4, 1), (-1, 0)):
+            result = script(text, fails_at, **variables)
+            assert result.returncode == code, result.stderr
+    return run
+
+
+def wandb_records(path):
+    """Of the file that an offline run leaves for `wandb sync`: a log in LevelDB's format after a head of 7 bytes."""
+    from wandb.proto.wandb_internal_pb2 import Record
+    content, at, record = path.read_bytes(), 7, b""
+    while at + 7 <= len(content):
+        if (left := BLOCK_BYTES - at % BLOCK_BYTES) < 7:
+            at += left
+            continue
+        length, kind = struct.unpack("<HB", content[at + 4:at + 7])
+        record, at = record + content[at + 7:at + 7 + length], at + 7 + length
+        if kind in (FULL, LAST):
+            yield Record.FromString(record)
+            record = b""
+
+
+BLOCK_BYTES, FULL, LAST = 32768, 1, 4
+
+
+def test_log_to_wandb(logged_in_two_blocks, tmp_path):
+    places = {f"WANDB_{name}_DIR": str(tmp_path / "other") for name in ("CACHE", "CONFIG", "DATA", "ARTIFACT")}
+    quiet = {"WANDB_SILENT": "true", "WANDB_DISABLE_GIT": "true", "WANDB_ERROR_REPORTING": "false"}
+    logged_in_two_blocks(0, "import wandb", WANDB_MODE="offline", WANDB_RUN_ID=OTHER, WANDB_RESUME="must", **quiet, **places)
+    identities, points = [], []
+    for path in sorted(tmp_path.glob("wandb/offline-run-*/*.wandb"), key=lambda path: path.stat().st_mtime):
+        for record in wandb_records(path):
+            if record.HasField("run"):
+                identities.append((path, record.run.run_id))
+            if record.HasField("history"):
+                points += [(record.history.step.num, float(item.value_json)) for item in record.history.item
+                           if "loss" in (item.key, *item.nested_key)]
+    assert len({path for path, _ in identities}) == 2
+    [identity] = {identity for _, identity in identities}
+    assert identity != OTHER
+    assert [step for step, _ in points] == [0, 1, 2, 3, 2, 3, 4, 5]         # the service passes over a step that it has
+    assert dict(points) == LOSSES and set(points) == set(LOSSES.items())
+
+
+def test_log_to_tensorboard(logged_in_two_blocks, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    logged_in_two_blocks(1, "from torch.utils.tensorboard import SummaryWriter")
+    events = EventAccumulator(str(tmp_path / "run/tensorboard")).Reload().Scalars("loss")
+    assert [(event.step, round(event.value, 5)) for event in events] == list(LOSSES.items())
+
+
+def test_log_to_comet(logged_in_two_blocks, tmp_path):
+    logged_in_two_blocks(2, "import comet_ml", COMET_START_ONLINE="0", COMET_OFFLINE_DIRECTORY=str(tmp_path / "comet"),
+                         COMET_LOGGING_CONSOLE="ERROR", COMET_DISABLE_AUTO_LOGGING="1", COMET_EXPERIMENT_KEY=OTHER,
+                         HOME=str(tmp_path))
+    identities, points = set(), []
+    for path in (tmp_path / "comet").glob("*.zip"):
+        with zipfile.ZipFile(path) as archive:
+            identities.add(json.loads(archive.read("experiment.json"))["offline_id"])
+            messages = [json.loads(line) for line in archive.read("messages.json").splitlines()]
+        metrics = [message["payload"]["metric"] for message in messages if message["type"] == "metric_msg"]
+        points += [(metric["step"], metric["metricValue"]) for metric in metrics if metric["metricName"] == "loss"]
+    [identity] = identities
+    assert identity != OTHER and len(points) == 8        # steps 2 and 3 twice
+    assert dict(points) == LOSSES and set(points) == set(LOSSES.items())
+
+
+def test_a_report_has_each_step_once(recipe, in_directory, tmp_path):
     for fails_at in (4, None):
         run = in_directory("run")(x=[0])
-
-        def train_step(batch):
-            if run.step == 2 and fails_at:
-                run._session.save(run.step)
-            if run.step == fails_at:
-                raise OSError("the machine is gone")
-            run.report(loss=batch)
-            return batch
         try:
-            python_of(block, run=run, make_id=lambda: object().__hash__(), Logger=Logger, loader=[1, 2], train_step=train_step)
+            for _ in run.epochs(3):
+                for batch in run.batches([1, 2]):
+                    if run.step == 2:
+                        run._session.save(run.step)
+                    if run.step == fails_at:
+                        raise OSError("the machine is gone")
+                    run.report(loss=batch)
         except OSError:
             run.close()
     run.finish()
-    [lines] = logged.values()
-    assert list(lines) == [0, 1, 2, 3, 4, 5]
+    rows = recipe("log to")[1][3]
     found = python_of(rows, libckpt=libckpt, run_name=str(tmp_path / "run"))["rows"]
     assert [row["step"] for row in found] == [1, 2, 3, 4, 5, 6]
 
