@@ -28,6 +28,8 @@ Examples:
   ckptplan --epochs 300 --limit 24h --submit train.sh       sends your own job script as a chain
   ckptplan --epochs 300 --limit 24h --gpus 1 --submit -- python train.py
                                                             writes the script, and sends it
+  ckptplan --site puhti --account project_2001234 --epochs 300 --epoch-time 14m --gpus 1 -- python train.py
+                                                            the script as that site wants it; --site list
   ckptplan --sweep 50 --limit 4h --submit -- python train.py --seed {SLURM_ARRAY_TASK_ID}
 
 Without --submit nothing is sent: it shows what would be. TIME is 90s, 14m, 24h, 3-00:00:00, or minutes. Exit codes:
@@ -96,6 +98,11 @@ void add_job(CLI::App& app, Request& request) {
       ->type_name("N")
       ->group(group);
   text("--mem", request.resources.memory, "Memory of a block: 32G", "SIZE");
+  app.add_option("--disk", request.disk_gb, "GB on the node's own disk, where the site's preset knows how to ask for it")
+      ->check(CLI::Range(1, 1000000).description(""))
+      ->type_name("N")
+      ->group(group);
+  text("--site", request.site, "Preset of the site (default: by the cluster's name); list: all of them", "NAME");
   app.add_option("--job-option", request.resources.others,
                  "Any other option of the job, as --constraint=a100; may be repeated")
       ->check(tools::not_empty)
@@ -148,6 +155,7 @@ void take_times(const CommandLine& line, Request& request) {
     at = end + 1;
   }
   if (line.json) request.format = tools::Format::json;
+  request.lists_sites = request.site == "list";
 }
 
 void check_together(const Request& request) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <vector>
 
 #include "base/environment.hpp"
@@ -75,9 +76,16 @@ void check_volume(io::FileSystem& fs, const std::string& standing, const Layout&
          layout.directory());
 }
 
+// As the file system sees it: ~/scratch is a link out of the home directory on many sites.
+std::string where(const std::string& path) {
+  std::error_code failed;
+  const std::string found = std::filesystem::weakly_canonical(path, failed);
+  return failed ? path : found;
+}
+
 void warn_about_home(const Layout& layout) {
   const std::string home = environment_variable("HOME");
-  if (home.size() < 2 || !layout.directory().starts_with(home + '/')) return;
+  if (home.size() < 2 || !where(layout.directory()).starts_with(where(home) + '/')) return;
   log_warning("run directory '{}' is in your home directory, often small and slow on clusters; better: --run PATH",
               layout.directory());
 }

@@ -52,12 +52,12 @@ DefMemPerCPU=100
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 SlurmctldParameters=preempt_send_user_signal
-GresTypes=gpu
+GresTypes={gres_types}
 PartitionName=main Nodes=ALL Default=YES DefaultTime=5 MaxTime=60 PriorityTier=10 PreemptMode=OFF
 PartitionName=low Nodes=ALL DefaultTime=5 MaxTime=60 PriorityTier=1 PreemptMode=REQUEUE GraceTime=10
 PartitionName=high Nodes=ALL DefaultTime=5 MaxTime=60 PriorityTier=20 PreemptMode=OFF
 """
-NODE_CONF = "NodeName={node} NodeAddr=127.0.0.1 Port={port} CPUs={cpus} RealMemory=16000 Gres=gpu:4\n"
+NODE_CONF = "NodeName={node} NodeAddr=127.0.0.1 Port={port} CPUs={cpus} RealMemory={memory} Gres={gres}\n"
 ACCOUNTING_CONF = """\
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
@@ -78,7 +78,6 @@ StorageHost=localhost
 StorageUser=root
 StorageLoc=slurm_accounting
 """
-GRES_CONF = "Name=gpu File={directory}/gpus/gpu[0-3]\n"
 CGROUP_CONF = "CgroupPlugin=cgroup/v1\nCgroupMountpoint=/sys/fs/cgroup\nConstrainRAMSpace={memory}\n"
 
 
@@ -171,20 +170,33 @@ def write_configuration(sandbox, options):
     nodes = [f"n{number}" for number in range(1, options.nodes + 1)]
     port = free_ports(2 + len(nodes))
     facts = {"directory": sandbox.directory, "proctrack": options.proctrack,
-             "task": "cgroup" if options.memory else "none", "memory": "yes" if options.memory else "no"}
-    slurm_conf = "".join(NODE_CONF.format(node=node, port=port + 2 + number, cpus=options.cpus)
+             "task": "cgroup" if options.memory else "none", "memory": "yes" if options.memory else "no",
+             "gres_types": ",".join(sorted({item.partition(":")[0] for item in options.gres.split(",")}))}
+    slurm_conf = "".join(NODE_CONF.format(node=node, port=port + 2 + number, cpus=options.cpus, gres=options.gres,
+                                          memory=options.node_memory)
                          for number, node in enumerate(nodes)) + SLURM_CONF.format(port=port, **facts)
     if options.accounting:
         slurm_conf += ACCOUNTING_CONF.format(port=port + 1, **facts)
         write(sandbox.etc / "slurmdbd.conf", SLURMDBD_CONF.format(port=port + 1, **facts), mode=0o600)
     write(sandbox.etc / "slurm.conf", slurm_conf + "".join(f"{line}\n" for line in options.conf))
-    write(sandbox.etc / "gres.conf", GRES_CONF.format(**facts))
+    write(sandbox.etc / "gres.conf", "".join(declare(sandbox, item) for item in options.gres.split(",")))
     write(sandbox.etc / "cgroup.conf", CGROUP_CONF.format(**facts))
     write(sandbox.etc / "munge.key", secrets.token_hex(), mode=0o600)
     for node in nodes:
         write(sandbox.etc / f"machine-id-{node}", secrets.token_hex(16) + "\n")
-    for empty in ("etc/plugstack.conf", *(f"gpus/gpu{number}" for number in range(4))):
-        write(sandbox.directory / empty, "")
+    write(sandbox.etc / "plugstack.conf", "")
+
+
+def declare(sandbox, item):
+    """Of "gpu:v100:4", "nvme:3600": Slurm wants a file for each GPU, for others a count."""
+    name, *kind, count = item.split(":")
+    line = f"Name={name}" + "".join(f" Type={one}" for one in kind)
+    if name != "gpu":
+        return f"{line} Count={count}\n"
+    files = sandbox.directory / "gpus" / "-".join(kind or [name])
+    for number in range(int(count)):
+        write(f"{files}{number}", "")
+    return f"{line} File={files}[0-{int(count) - 1}]\n"
 
 
 def write(file, text, mode=0o644):

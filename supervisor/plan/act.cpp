@@ -13,12 +13,13 @@
 #include "chain/learned_times.hpp"
 #include "plan/job.hpp"
 #include "plan/knowledge.hpp"
+#include "plan/preset_list.hpp"
 #include "plan/rehearsal.hpp"
+#include "plan/runs_place.hpp"
 #include "plan/site_check.hpp"
 #include "plan/submission.hpp"
 #include "plan/view.hpp"
-#include "slurm/place.hpp"
-#include "slurm/settings.hpp"
+#include "plan/wishes.hpp"
 #include "slurm/submit.hpp"
 #include "tools/find_run.hpp"
 
@@ -33,18 +34,18 @@ constexpr double customary_limit_seconds = 24 * 3600;  // short jobs start soone
 constexpr std::uint64_t blocks_without_knowledge = 10;
 constexpr double lead_without_knowledge_seconds = 150;
 
-// What a job asks for by the command line and the environment.
-slurm::Resources resources_of(const Request& request) {
-  if (!request.script.empty()) return slurm::with_settings_for_script(request.resources);
-  return slurm::with_resources_here(request.resources);
+Job job_in_its_place(const Request& request) {
+  Job job = job_of(request);
+  place_run(request, job);
+  return job;
 }
 
 class Planning {
  public:
-  explicit Planning(const Request& request)
-      : request_(request), fs_(io::file_system()), clock_(system_clock()), resources_(resources_of(request)) {
-    if (request.has_job()) job_ = job_of(request);
-    if (request.has_job() || !request.limit_seconds || !partition().empty()) ask_the_site();
+  // `request`: complete, see wishes.hpp.
+  Planning(const Request& request, const LiveSite& live)
+      : request_(request), fs_(io::file_system()), clock_(system_clock()), site_(live.site), no_site_(live.why_not) {
+    if (request.has_job()) job_ = job_in_its_place(request);
     knowledge_ = gather(request, learn(), limit());
     facts_ = facts_for_plan(knowledge_, request);
     if (const auto most = site_ ? site_->configuration.highest_array_index() : std::nullopt; most && !request.trials)
@@ -56,13 +57,16 @@ class Planning {
   int submit_rehearsal();
 
  private:
-  void ask_the_site();
-  const std::string& partition() const { return job_ && job_->script ? job_->partition : resources_.partition; }
+  const std::string& partition() const { return job_ && job_->script ? job_->partition : request_.resources.partition; }
+  const slurm::Partition* partition_meant() const;
   LearnedTimes learn() const;
+  std::optional<Known> most_allowed() const;
   Known limit() const;
   ChainShape shape() const;
   void make();
   void check_with_site(std::uint64_t tasks, std::uint64_t arrays = 1) const;
+  void require_account() const;
+  void warn_about_preset_limit() const;
   void warn_about_job() const;
   void tell_plan();
   void submit(Submission& submission);
@@ -71,25 +75,14 @@ class Planning {
   const Request& request_;
   io::FileSystem& fs_;
   Clock& clock_;
-  slurm::Resources resources_;
   std::optional<Job> job_;
-  std::optional<slurm::Site> site_;  // absent: no Slurm here
-  std::string no_site_;              // why
+  const std::optional<slurm::Site>& site_;  // absent: no Slurm here
+  const std::string& no_site_;              // why
   Knowledge knowledge_;
   PlanFacts facts_;
   std::optional<Plan> plan_;  // absent: not enough is known
   Json told_ = Json::object();
 };
-
-void Planning::ask_the_site() {
-  const slurm::Whereabouts here = slurm::where_are_we(clock_);
-  no_site_ = here.why;
-  if (here.place == slurm::Place::elsewhere) return;
-  site_ = slurm::ask_site(clock_);
-  if (site_->why_not.empty()) return;
-  no_site_ = site_->why_not;
-  site_.reset();
-}
 
 // A run that is named must be there, unless it is to be submitted.
 LearnedTimes Planning::learn() const {
@@ -98,18 +91,36 @@ LearnedTimes Planning::learn() const {
   return learn_times(fs_, tools::choose_run(fs_, request_.run));
 }
 
+const slurm::Partition* Planning::partition_meant() const {
+  const bool picked = partition().empty() && request_.by_site.picks_partition;
+  return picked ? site_->longest() : site_->partition(partition());
+}
+
+// How long a block may be, and who says so.
+std::optional<Known> Planning::most_allowed() const {
+  const slurm::Partition* meant = site_ ? partition_meant() : nullptr;
+  if (meant) {
+    const bool is_default = partition().empty() && !request_.by_site.picks_partition;
+    return Known{meant->limit_seconds.value_or(engine::no_limit),
+                 (is_default ? "the default partition " : "partition ") + meant->name};
+  }
+  if (!site_ && request_.by_site.limit_seconds)
+    return Known{*request_.by_site.limit_seconds, "the preset of " + request_.by_site.name};
+  return std::nullopt;
+}
+
 Known Planning::limit() const {
   if (request_.limit_seconds) return {*request_.limit_seconds, "given"};
   if (request_.rehearsed_units) return {rehearsal_limit_seconds, "enough for most rehearsals"};
   if (job_ && job_->own_limit_seconds) return {*job_->own_limit_seconds, "as the job script says"};
-  if (!site_) return {customary_limit_seconds, "by custom, as no Slurm answers here; --limit says otherwise"};
-  const slurm::Partition* asked = site_->partition(partition());
-  if (!asked) return {customary_limit_seconds, "by custom; --limit says otherwise"};
-  const std::string name = (partition().empty() ? "the default partition " : "partition ") + asked->name;
-  const double most = asked->limit_seconds.value_or(engine::no_limit);
-  if (most < customary_limit_seconds) return {most, fmt::format("the most that {} allows", name)};
-  return {customary_limit_seconds,
-          fmt::format("by custom ({} allows {}); --limit says otherwise", name, format_duration(most))};
+  const std::optional<Known> most = most_allowed();
+  if (!most)
+    return {customary_limit_seconds, site_ ? "by custom; --limit says otherwise"
+                                           : "by custom, as no Slurm answers here; --limit says otherwise"};
+  if (most->seconds < customary_limit_seconds)
+    return {most->seconds, fmt::format("the most that {} allows", most->source)};
+  return {customary_limit_seconds, fmt::format("by custom ({} allows {}); --limit says otherwise", most->source,
+                                               format_duration(most->seconds))};
 }
 
 void Planning::make() {
@@ -133,23 +144,40 @@ ChainShape Planning::shape() const {
   return shape;
 }
 
+void Planning::require_account() const {
+  const bool is_ours_to_say = job_ && !job_->script && request_.resources.account.empty();
+  if (is_ours_to_say && !request_.by_site.account_form.empty())
+    fail(CKPT_ERR_CONFIG, "{} bills each job to an account: name yours, as --account {}, or by SBATCH_ACCOUNT",
+         request_.by_site.name, request_.by_site.account_form);
+}
+
+// Nobody else is there to object.
+void Planning::warn_about_preset_limit() const {
+  const auto& most = request_.by_site.limit_seconds;
+  if (most && knowledge_.limit.seconds > *most)
+    log_warning("a block of {} is longer than the preset of {} allows ({}), and would be rejected or wait for ever",
+                format_duration(knowledge_.limit.seconds), request_.by_site.name, format_duration(*most));
+}
+
 // What would be asked for, as one array of `tasks`; `arrays` of them at once for a sweep.
 void Planning::check_with_site(std::uint64_t tasks, std::uint64_t arrays) const {
   const std::string no_way = site_ ? slurm::no_way_to_submit() : no_site_;
   if (request_.submit && !no_way.empty())
     fail(CKPT_ERR_CONFIG, "cannot submit from here: {}; go to a login node of the cluster", no_way);
-  if (!site_) return;
+  require_account();
+  if (!site_) return warn_about_preset_limit();
   if (!job_ && partition().empty() && !site_->partition("")) return;  // a plan for nowhere in particular
   const Wish wish{.partition = partition(),
+                  .site_picks_partition = request_.by_site.picks_partition,
                   .limit_seconds = knowledge_.limit.seconds,
                   .tasks = tasks,
                   .are_trials = request_.trials.has_value(),
-                  .cpus = resources_.cpus,
-                  .memory = resources_.memory,
-                  .gpus = resources_.gpus,
+                  .cpus = request_.resources.cpus,
+                  .memory = request_.resources.memory,
+                  .gpus = request_.resources.gpus,
                   .jobs = tasks * arrays,
-                  .account = resources_.account,
-                  .qos = resources_.qos};
+                  .account = request_.resources.account,
+                  .qos = request_.resources.qos};
   const std::string objected = objection(*site_, wish);
   if (!objected.empty()) fail(CKPT_ERR_CONFIG, "{}", objected);
   if (!site_->configuration.lists("AccountingStorageEnforce", "limits")) return;
@@ -234,8 +262,13 @@ int Planning::submit_rehearsal() {
   return exit_done;
 }
 
-int rehearse_here(const Request& request, const rundir::Layout& layout) {
+int rehearse_here(const Request& request, const LiveSite& live) {
+  const Job job = job_in_its_place(request);
+  const rundir::Layout layout(job.run.directory);
+  Provisional made(layout);
+  make_runs_folder(job, made);
   rehearse(io::file_system(), system_clock(), request, layout);
+  made.keep();
   Request learned = request;
   learned.rehearsed_units.reset();
   learned.run = layout.directory();
@@ -247,15 +280,22 @@ int rehearse_here(const Request& request, const rundir::Layout& layout) {
         times.unit, format_duration(times.unit_seconds.p90().value_or(0)), times.unit_seconds.count(),
         format_duration(times.startup.p90().value_or(0)), request.run.empty() ? layout.name() : request.run);
   if (!request.units && !times.total) return exit_done;
-  return Planning(learned).show_or_submit();
+  return Planning(learned, live).show_or_submit();
 }
 
 }  // namespace
 
-int act(const Request& request) {
-  if (request.rehearsed_units && !request.submit)
-    return rehearse_here(request, rundir::Layout(job_of(request).run.directory));
-  Planning planning(request);
+int act(const Request& asked) {
+  if (asked.lists_sites) return list_presets(asked.format), exit_done;
+  Request request = with_environment(asked);
+  const bool wants_site = request.has_job() || !request.limit_seconds || !request.resources.partition.empty();
+  const LiveSite live = wants_site ? ask_live_site(system_clock()) : LiveSite{};
+  if (const std::optional<Preset> preset = preset_for(request, live)) request = with_preset(request, *preset, live);
+  else if (request.disk_gb)
+    fail(CKPT_ERR_CONFIG, "--disk: no preset of this site says how to ask for a disk: name one (--site), or say it as the "
+         "site does (--job-option=--gres=nvme:100)");
+  if (request.rehearsed_units && !request.submit) return rehearse_here(request, live);
+  Planning planning(request, live);
   if (request.rehearsed_units) return planning.submit_rehearsal();
   return request.compared_limits.empty() ? planning.show_or_submit() : planning.compare();
 }

@@ -29,6 +29,7 @@ UserScript read_user_script(const std::string& path);
 struct Job {
   supervisor::RunIdentity run;              // of a sweep: the folder of its trials
   std::optional<UserScript> script;         // else a command, for which one is written
+  std::string runs_folder;                  // what ./ckpt-runs is a link to, or becomes one to; empty: a folder
   std::string name;                         // of the job
   std::string partition;                    // empty: the site's default
   std::optional<double> own_limit_seconds;  // as script or environment say

@@ -19,6 +19,7 @@
 #include "plan/job_scripts.hpp"
 #include "plan/program_word.hpp"
 #include "plan/provisional.hpp"
+#include "plan/runs_place.hpp"
 #include "rundir/run_record.hpp"
 #include "slurm/place.hpp"
 #include "slurm/script.hpp"
@@ -209,6 +210,7 @@ void rehearse(io::FileSystem& fs, Clock& clock, const Request& request, const ru
 void submit_rehearsal(io::FileSystem& fs, Clock& clock, const Request& request, const Job& job) {
   const rundir::Layout layout(job.run.directory);
   Provisional made(layout);
+  make_runs_folder(job, made);
   const rundir::Permissions permissions = rundir::prepare_run_directory(fs, layout, {});
   const slurm::JobShape shape{.name = job.name + "-rehearsal",
                               .limit_seconds = request.limit_seconds.value_or(rehearsal_limit_seconds),
@@ -218,9 +220,10 @@ void submit_rehearsal(io::FileSystem& fs, Clock& clock, const Request& request, 
                               .working_directory = directory_of_job(request)};
   slurm::ScriptContent content{
       .title = fmt::format("Written by ckptplan: a rehearsal of the run {}.", layout.directory()),
-      .options = slurm::resource_options(slurm::with_resources_here(request.resources)),
+      .options = slurm::resource_options(request.resources),
       .surroundings = slurm::surroundings_here(),
       .command = rehearsal_command(request, layout.directory())};
+  content.surroundings.node_disk = request.by_site.node_disk;
   for (std::string& option : slurm::job_options(shape)) content.options.push_back(std::move(option));
   const std::string script =
       made.add(keep_script(fs, layout.directory(), "rehearsal.sh", slurm::job_script(content), permissions));

@@ -13,6 +13,17 @@
 
 namespace ckpt::plan {
 
+// What the preset of the site says beside what it asks for.
+struct BySite {
+  std::string name;   // empty: no preset
+  std::string title;  // "CSC Puhti, as of 2026-08-05"
+  std::optional<double> limit_seconds;
+  bool picks_partition = false;
+  std::string account_form;  // where an account must be named: its form
+  std::string scratch, runs; // directories; empty: none is known
+  std::string node_disk;     // the variable that names the node's own disk
+};
+
 struct Request {
   // The work, and what is known of it; what is absent is learned.
   std::optional<double> units;  // epochs of the whole work
@@ -28,6 +39,9 @@ struct Request {
   std::vector<std::string> script;
   std::vector<std::string> command;
   supervisor::slurm::Resources resources;
+  std::string site;                     // of a preset; empty: found by the cluster's name
+  std::optional<std::uint64_t> disk_gb; // on the node
+  BySite by_site;
 
   // What to do with it.
   std::optional<std::uint64_t> trials;  // a sweep
@@ -35,6 +49,7 @@ struct Request {
   std::vector<double> compared_limits;
   bool submit = false;
   bool freeze = false;
+  bool lists_sites = false;
   tools::Format format = tools::Format::text;
 
   bool has_job() const { return !script.empty() || !command.empty(); }

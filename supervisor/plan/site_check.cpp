@@ -46,6 +46,14 @@ std::string too_long(const Site& site, const Partition& partition, double limit_
       site.configuration.rejects_long_limits() ? "and would be rejected" : "and would wait for ever", others);
 }
 
+// Where the site picks the partition itself.
+std::string longer_than_all(const Site& site, double limit_seconds) {
+  const Partition* longest = site.longest();
+  if (!longest || limit_seconds <= longest->limit_seconds.value_or(limit_seconds)) return {};
+  return fmt::format("a block of {} is longer than any partition here allows (at most {}): plan shorter blocks (--limit)",
+                     format_duration(limit_seconds), format_duration(*longest->limit_seconds));
+}
+
 std::string too_many_tasks(const Wish& wish, std::uint64_t highest) {
   if (highest == 0) return "this site allows no job arrays (MaxArraySize), which a chain is: ask its administrators";
   if (wish.are_trials)
@@ -148,8 +156,11 @@ std::string objection(const AccountLimits& limits, const Wish& wish) {
 
 std::string objection(const Site& site, const Wish& wish) {
   const Partition* partition = site.partition(wish.partition);
+  const bool picked = wish.partition.empty() && wish.site_picks_partition;
   const bool several = wish.partition.find(',') != std::string::npos;  // "a,b": whichever is first
-  if (!several) {
+  if (picked) {
+    if (std::string longer = longer_than_all(site, wish.limit_seconds); !longer.empty()) return longer;
+  } else if (!several) {
     if (!partition) return no_such_partition(site, wish.partition);
     if (!partition->is_up()) return not_up(site, *partition);
     if (wish.limit_seconds > 0 && partition->limit_seconds && wish.limit_seconds > *partition->limit_seconds)

@@ -12,6 +12,7 @@ namespace ckpt::plan {
 
 struct Wish {
   std::string partition;           // empty: the default one
+  bool site_picks_partition = false;  // where none is named
   double limit_seconds = 0;        // 0: the partition's default
   std::uint64_t tasks = 1;         // highest index of the array
   bool are_trials = false;         // the tasks, of a sweep; else blocks

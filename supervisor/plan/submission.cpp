@@ -14,6 +14,7 @@
 #include "plan/freeze.hpp"
 #include "plan/job_scripts.hpp"
 #include "plan/program_word.hpp"
+#include "plan/runs_place.hpp"
 #include "rundir/run_record.hpp"
 #include "slurm/directives.hpp"
 #include "slurm/job.hpp"
@@ -49,7 +50,7 @@ Submission::Submission(io::FileSystem& fs, Clock& clock, const Request& request,
 
 JobOptions Submission::options() const {
   if (!job_.script) return {};  // the script that is written has them
-  JobOptions options = resource_options(with_settings_for_script(request_.resources));
+  JobOptions options = resource_options(request_.resources);
   JobShape shape{.name = job_.name,
                  .limit_seconds = shape_.limit_seconds,
                  .warning_seconds = shape_.warning_seconds,
@@ -67,7 +68,8 @@ std::string Submission::script_text() const {
   if (job_.script) return job_.script->text;
   ScriptContent content;
   content.title = fmt::format("Written by ckptplan for the {} {}.", request_.trials ? "sweep" : "run", folder());
-  content.options = resource_options(with_resources_here(request_.resources));
+  if (!request_.by_site.name.empty()) content.title += fmt::format("\n# Site: {}.", request_.by_site.title);
+  content.options = resource_options(request_.resources);
   const JobShape shape{.name = job_.name,
                        .limit_seconds = shape_.limit_seconds,
                        .warning_seconds = shape_.warning_seconds,
@@ -76,6 +78,7 @@ std::string Submission::script_text() const {
   for (std::string& option : job_options(shape)) content.options.push_back(std::move(option));
   content.options.push_back(array());
   content.surroundings = surroundings_here();
+  content.surroundings.node_disk = request_.by_site.node_disk;
   content.command = {program_word("ckptrun"), "-r", folder() + (request_.trials ? "/{SLURM_ARRAY_TASK_ID}" : "")};
   if (request_.keep != keep_by_default)
     content.command.insert(content.command.end(), {"--keep", fmt::format("{}", request_.keep)});
@@ -217,6 +220,7 @@ void Submission::print(const Sent& sent) const {
 Sent Submission::send() {
   refuse_what_is_done_or_waits();
   Provisional made{rundir::Layout(folder())};
+  make_runs_folder(job_, made);
   prepare_folder();
   if (request_.freeze) frozen_ = freeze_code(fs_, clock_, folder(), working_directory_, permissions_, made);
   warn_about_settings_left_out(job_.script.has_value());

@@ -65,6 +65,7 @@ std::string word_with_task(std::string_view word) {
 
 std::string surroundings_lines(const Surroundings& here) {
   std::string lines;
+  if (!here.node_disk.empty()) lines += fmt::format("export TMPDIR=\"${{{}:-${{TMPDIR:-/tmp}}}}\"\n", here.node_disk);
   if (!here.modules.empty()) {
     if (!here.modules_home.empty())
       lines += fmt::format("type module >/dev/null 2>&1 || source {}/init/bash\n", shell_word(here.modules_home));
@@ -121,7 +122,8 @@ JobOptions resource_options(const Resources& resources) {
   add("account", resources.account);
   add("partition", resources.partition);
   add("qos", resources.qos);
-  add("gpus", resources.gpus);
+  if (resources.gpu_request.empty()) add("gpus", resources.gpus);
+  else options.push_back(resources.gpu_request);
   add("cpus-per-task", resources.cpus);
   add("mem", resources.memory);
   options.insert(options.end(), resources.others.begin(), resources.others.end());

@@ -115,6 +115,13 @@ const Partition* Site::partition(std::string_view name) const {
   return found == partitions.end() ? nullptr : &*found;
 }
 
+const Partition* Site::longest() const {
+  const Partition* found = nullptr;
+  for (const Partition& one : partitions)
+    if (one.is_up() && (!found || one.limit_seconds.value_or(0) > found->limit_seconds.value_or(0))) found = &one;
+  return found;
+}
+
 std::optional<double> clock_skew(const Configuration& configuration, double asked, double answered) {
   const auto told = configuration.clock_seconds();
   if (!told) return std::nullopt;

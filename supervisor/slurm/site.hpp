@@ -67,6 +67,7 @@ struct Site {
   std::string why_not;                                                   // one line, when something was not answered
 
   const Partition* partition(std::string_view name) const;               // "": the default one; nullptr: none
+  const Partition* longest() const;                                      // that is up and allows most; nullptr: none
 };
 Site ask_site(Clock& clock, const Attempts& attempts = {});
 
