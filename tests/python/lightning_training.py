@@ -46,7 +46,7 @@ def training_of(lightning):
     return Training()
 
 
-def fit(checkpoint, seed, epochs=3, callbacks=(), loader=None, pause_seconds=0.0, patience=10, **arguments):
+def fit(checkpoint, seed, epochs=3, callbacks=(), loader=None, pause_seconds=0.0, patience=10, ckpt_path=None, **arguments):
     """One start of the program. The module and trainer after fit()."""
     lightning = framework()
     lightning.seed_everything(seed)
@@ -54,10 +54,11 @@ def fit(checkpoint, seed, epochs=3, callbacks=(), loader=None, pause_seconds=0.0
     module.pause_seconds = pause_seconds
     stopping = lightning.callbacks.EarlyStopping("score", patience=patience)
     callbacks = [*callbacks, stopping, *([checkpoint] if checkpoint else [])]
-    trainer = lightning.Trainer(max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False,
-                                enable_progress_bar=False, enable_model_summary=False, callbacks=callbacks, **arguments)
+    arguments = {"enable_checkpointing": False, **arguments}
+    trainer = lightning.Trainer(max_epochs=epochs, accelerator="cpu", logger=False, enable_progress_bar=False,
+                                enable_model_summary=False, callbacks=callbacks, **arguments)
     loader = loader() if loader else DataLoader(NoisyData(), BATCH, shuffle=True)
-    trainer.fit(module, loader, DataLoader(TensorDataset(*data()), BATCH))
+    trainer.fit(module, loader, DataLoader(TensorDataset(*data()), BATCH), ckpt_path=ckpt_path)
     return module, trainer
 
 
@@ -67,6 +68,20 @@ def streaming():
 
 def workers():
     return DataLoader(NoisyData(), BATCH, shuffle=True, num_workers=2)
+
+
+def in_order():
+    return DataLoader(TensorDataset(*data()), BATCH)
+
+
+def fit_with_files(folder, seed, **arguments):
+    """As fit(), with Lightning's own checkpoints after each epoch. Of random numbers they hold nothing: each batch seeds them."""
+    from libckpt.lightning import CheckpointIO
+    callbacks = framework().callbacks
+    seeding = callbacks.LambdaCallback(on_train_batch_start=lambda trainer, *_: torch.manual_seed(trainer.global_step) and None)
+    saving = callbacks.ModelCheckpoint(folder, monitor="score", save_top_k=2, save_last=True, save_on_train_epoch_end=True)
+    return fit(None, seed, callbacks=[seeding, saving], loader=in_order, patience=100, enable_checkpointing=True,
+               plugins=[CheckpointIO()], ckpt_path="last", **arguments)
 
 
 def result(module, trainer):

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fit() of Lightning that is stopped or killed and continued ends in the same bits as one that is not."""
+import os
+import random
+import subprocess
 import sys
+import time
 
 import libckpt
 import lightning_training as training
 import pytest
+import torch
 
 
 @pytest.fixture(params=["pytorch_lightning"])
@@ -111,3 +116,79 @@ def test_a_fit_that_had_ended_when_the_program_was_killed_is_not_trained_on(chec
 @pytest.mark.timeout(300)
 def test_a_fit_killed_at_any_batch_ends_in_the_same_bits(ends_alike_when_killed):
     ends_alike_when_killed("lightning_training", 30, 0.02)
+
+
+def files_in(folder):
+    """Lightning's checkpoints in it, each whole; nothing else is there."""
+    for path in folder.iterdir():
+        with libckpt.open(path) as snapshot:
+            snapshot.verify()
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_lightnings_own_checkpoints_are_snapshots_from_which_it_goes_on(lightning, tmp_path):
+    expected = training.result(*training.fit_with_files(tmp_path / "straight", 7, epochs=4))
+    training.fit_with_files(tmp_path / "files", 7, epochs=2)
+    assert len(files_in(tmp_path / "files")) == 3 and "last.ckpt" in files_in(tmp_path / "files")
+    assert training.result(*training.fit_with_files(tmp_path / "files", 1000, epochs=4)) == expected
+    assert len(files_in(tmp_path / "files")) == 3           # Lightning has removed what is not among the best
+    with libckpt.open(tmp_path / "files/last.ckpt", "torch") as snapshot:
+        assert snapshot.step == 20 and "net.0.weight" in snapshot.state_dict("state_dict")
+
+
+def test_a_checkpoint_that_is_damaged_is_refused_by_its_name(lightning, tmp_path):
+    from libckpt.lightning import CheckpointIO
+    path = tmp_path / "x.ckpt"
+    CheckpointIO().save_checkpoint({"state_dict": {"x": torch.rand(10_000)}}, path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(libckpt.Error, match="x.ckpt"):
+        CheckpointIO().load_checkpoint(path)
+
+
+def test_a_checkpoint_that_cannot_be_saved_leaves_the_older_one(lightning, tmp_path):
+    from libckpt.lightning import CheckpointIO
+    path, files = tmp_path / "x.ckpt", CheckpointIO()
+    files.save_checkpoint({"global_step": 3, "x": torch.ones(3)}, path)
+    with pytest.raises(TypeError, match="'callbacks.mine' .* cannot be saved"):
+        files.save_checkpoint({"callbacks": {"mine": object()}}, path)
+    with pytest.raises(TypeError, match="s3://"):
+        files.save_checkpoint({}, "s3://bucket/x.ckpt")
+    assert files.load_checkpoint(path)["x"].tolist() == [1, 1, 1] and os.listdir(tmp_path) == ["x.ckpt"]
+    files.remove_checkpoint(path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_run_of_the_same_program_goes_on_beside_checkpoints(lightning, open_run, tmp_path):
+    from libckpt.lightning import CheckpointIO
+    run, owner = open_run(x=[0]), os.environ["LIBCKPT_OWNER"]
+    CheckpointIO().save_checkpoint({"x": torch.ones(3)}, tmp_path / "x.ckpt")
+    assert os.environ["LIBCKPT_OWNER"] == owner
+    with pytest.raises(libckpt.Error, match="snapshot of a run"):
+        run.point()
+        run.finish()
+        CheckpointIO().load_checkpoint(libckpt.latest(run.directory))
+
+
+@pytest.mark.timeout(300)
+def test_a_fit_killed_while_lightning_saves_goes_on_from_a_whole_checkpoint(lightning, script, environment, tmp_path):
+    program = """if True:
+        import pathlib, sys
+        import lightning_training as training
+        training.framework()
+        ended = training.fit_with_files(pathlib.Path("files"), 7, epochs=12, pause_seconds=float(sys.argv[1]))
+        pathlib.Path("out").write_bytes(training.result(*ended))
+    """
+    killed = subprocess.Popen([sys.executable, "-c", program, "0.02"], cwd=tmp_path, env=environment)
+    while not (tmp_path / "files/last.ckpt").exists() and killed.poll() is None:
+        time.sleep(0.01)
+    time.sleep(random.SystemRandom().random() * 0.5)
+    killed.kill()
+    assert killed.wait() < 0
+    for path in (tmp_path / "files").glob("*.ckpt"):
+        libckpt.open(path).verify()
+    ended = script(program, 0)
+    assert ended.returncode == 0, ended.stderr
+    expected = training.result(*training.fit_with_files(tmp_path / "straight", 7, epochs=12))
+    assert (tmp_path / "out").read_bytes() == expected

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lightning: ``Trainer(callbacks=[libckpt.lightning.Checkpoint()], enable_checkpointing=False)``, started by ckptrun.
+"""Lightning: ``Trainer(callbacks=[libckpt.lightning.Checkpoint()], enable_checkpointing=False)``, started by ckptrun; or, for
+what Lightning itself saves and loads, ``Trainer(plugins=[libckpt.lightning.CheckpointIO()])``.
 
 Works with ``lightning.pytorch`` and with ``pytorch_lightning``: with the one that the program has imported."""
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from typing import Any
 
+from . import _lone
 from ._abi import Error
 from ._fit import Fit, Loader, stop_on_signals
 from ._run import Run
+
+__all__ = ["Checkpoint", "CheckpointIO"]
 
 NAMES = ("lightning.pytorch", "pytorch_lightning")
 
@@ -73,6 +79,34 @@ class Checkpoint(_framework().Callback):
 
     def on_fit_end(self, trainer, pl_module):
         self._fit.end()          # also where nothing was left to train
+
+
+class CheckpointIO(_framework().plugins.CheckpointIO):
+    """Lightning's own checkpoints, of ModelCheckpoint say, as snapshots: each file is there whole and durable or not at all, what
+    was there before stands until then, and every byte is verified when ``fit(ckpt_path=...)`` reads it. Nothing is pickled: what
+    is neither array nor plain value is refused with its name. ``libckpt.open()`` and ``ckpt verify`` read these files.
+
+    When and where is Lightning's business, and so is what a resume is worth: its checkpoints hold no random numbers and no place
+    in an epoch. ``Checkpoint`` is exact at every batch.
+
+    Raises:
+        libckpt.Error: a file cannot be written, or is damaged.
+        TypeError: something in the checkpoint cannot be saved, or it is no path of a file system.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | os.PathLike, storage_options: Any = None) -> None:
+        if storage_options is not None or "://" in os.fspath(path):
+            raise TypeError(f"libckpt.lightning.CheckpointIO writes to a file system, without storage_options, and not to {path}")
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        _lone.write(os.fspath(path), checkpoint.get("global_step", 0), checkpoint)
+
+    def load_checkpoint(self, path: str | os.PathLike, map_location: Any = None, weights_only: bool | None = None) -> Any:
+        """Tensors are on the devices they were on, where there are such; Lightning puts them where it wants."""
+        return _lone.read(os.fspath(path))
+
+    def remove_checkpoint(self, path: str | os.PathLike) -> None:
+        if os.path.exists(path):
+            os.remove(path)
 
 
 def objects_of(trainer, pl_module, own) -> dict:
