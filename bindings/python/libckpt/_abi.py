@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from typing import Any
 
 OK, FRESH = 0, 1
 NAME, NOT_RESTORED, MISMATCH, NOT_FOUND, CALLBACK, IN_USE, RANKS, NO_DEVICE = 11, 13, 14, 15, 17, 20, 22, 53
@@ -14,7 +15,7 @@ STOP = 1
 
 U8, I8, U16, I16, U32, I32, U64, I64, F16, F32, F64, BF16, F8E4M3, F8E5M2, C64, C128, BOOL = range(1, 18)
 ITEM_BYTES = (0, 1, 1, 2, 2, 4, 4, 8, 8, 2, 4, 8, 2, 1, 1, 8, 16, 1)
-DTYPE_NAMES = (None, "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32",
+DTYPE_NAMES = ("", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32",
                "float64", "bfloat16", "float8_e4m3fn", "float8_e5m2", "complex64", "complex128", "bool")
 DTYPES = {name: code for code, name in enumerate(DTYPE_NAMES) if name}
 MAX_DIMENSIONS = 16
@@ -55,7 +56,7 @@ _out_pointer, _out_size = ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes
 _error = ctypes.POINTER(CError)
 
 # name: (result, arguments before the ckpt_error *); a result of None: a status, checked by call().
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, list[Any]] = {
     "ckpt_config_create": [_out_pointer],
     "ckpt_config_set": [_pointer, _text, _text],
     "ckpt_open": [_pointer, _out_pointer],
@@ -83,7 +84,7 @@ _FUNCTIONS = {
     "ckpt_snapshot_get": [_pointer, _text, _pointer, _size, _out_size],
     "ckpt_snapshot_verify": [_pointer],
 }
-_PLAIN_FUNCTIONS = {   # these return no status
+_PLAIN_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {   # these return no status
     "ckpt_version": (_text, []),
     "ckpt_config_free": (None, [_out_pointer]),
     "ckpt_directory": (_text, [_pointer]),
@@ -153,5 +154,5 @@ def arrays_of(snapshot) -> dict[str, tuple[int, tuple[int, ...]]]:
     name, array, found = ctypes.c_char_p(), CArray(), {}
     for index in range(info.arrays):
         call("ckpt_snapshot_array", snapshot, index, ctypes.byref(name), ctypes.byref(array))
-        found[name.value.decode()] = (array.dtype, tuple(array.shape[:array.ndim]))
+        found[(name.value or b"").decode()] = (array.dtype, tuple(array.shape[:array.ndim]))
     return found

@@ -134,4 +134,4 @@ def of_buffer(value) -> Array:
     if len(letter) != 1 or letters not in _CODES_OF_LETTERS:
         raise _abi.CannotSave(f"a buffer of format {view.format!r} cannot be saved")
     pinned = (ctypes.c_char * view.nbytes).from_buffer(view)
-    return Array(ctypes.addressof(pinned), DTYPES[_CODES_OF_LETTERS[letters]], tuple(view.shape), None, pinned)
+    return Array(ctypes.addressof(pinned), DTYPES[_CODES_OF_LETTERS[letters]], tuple(view.shape or ()), None, pinned)

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import zipfile
+from typing import Any
 
 from . import _abi
 from ._reading import Snapshot
@@ -29,7 +30,7 @@ def names_of(snapshot: Snapshot, only: list[str]) -> dict[str, str]:
     """{name in the export: name in the snapshot}; of one object only, named as in its state_dict."""
     if not only:
         return {name: name for name in snapshot}
-    found = {}
+    found: dict[str, str] = {}
     for wanted in only:
         inside = [name for name in snapshot if name == wanted or name.startswith(wanted + "/")]
         if not inside:
@@ -40,7 +41,8 @@ def names_of(snapshot: Snapshot, only: list[str]) -> dict[str, str]:
 
 
 def write_safetensors(snapshot: Snapshot, names: dict[str, str], path: str):
-    header, offset = {"__metadata__": {"step": str(snapshot.step), "format": "pt"}}, 0
+    header: dict[str, Any] = {"__metadata__": {"step": str(snapshot.step), "format": "pt"}}
+    offset = 0
     for name, source in names.items():
         dtype = SAFETENSORS.get(snapshot.dtype(source))
         if dtype is None:

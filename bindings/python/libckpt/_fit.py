@@ -20,7 +20,7 @@ class Fit:
         self.run, self._total = run, total
         self._epochs = run.epochs(math.inf)
         atexit.register(self._epochs.close)      # a loop that is left open would end while Python is shutting down
-        self._batches: Iterator | None = None
+        self._batches: Any = None
 
     def epoch_of(self, loader, accumulate: int, resume: str) -> Iterator:
         """The batches of one epoch; whatever the last epoch did not ask for is left out."""
@@ -51,7 +51,7 @@ class Fit:
 class Loader:
     """A loader as the framework sees it; everything but the iteration is that of the loader inside."""
 
-    def __init__(self, fit: Fit, loader, accumulate: int = 1, resume: str = "auto"):
+    def __init__(self, fit: Any, loader, accumulate: int = 1, resume: str = "auto"):
         vars(self).update(_fit=fit, _loader=loader, _accumulate=accumulate, _resume=resume)
 
     def __iter__(self):

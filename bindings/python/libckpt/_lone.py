@@ -28,7 +28,7 @@ def write(path: str, step: int, nest: dict) -> None:
         Registry(session.handle).replace_by(writer.arrays)
         _abi.call("ckpt_set", session.handle, KEY.encode(), text.encode())
         session.finish(step)
-        os.replace(find(session.directory), path)
+        os.replace(find(str(session.directory)), path)
     sync_directory(folder)
 
 

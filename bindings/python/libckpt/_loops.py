@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any, Iterable, Iterator
+from typing import Any, Callable, Generator, Iterable, Iterator
 
 from . import _random
 from ._abi import Error
+from ._best import Best
 from ._ending import left_by_break
 from ._feed import Feed, generators_of
 from ._numpy import set_generator_state
@@ -17,6 +18,12 @@ from ._workers import protect, signals_wait
 class Loops:
     """`step` and `epoch` count what is complete. A loader that is iterated in another's loop, or in that of steps(), makes no safe
     points of its own: only the outermost one knows when a step is complete."""
+
+    vars: dict[str, Any]                           # these are Run's
+    _best: Best
+    _safe_point: Callable[[], None]
+    _save_now: Callable[[], None]
+    _leave_if_stop_is_due: Callable[[], None]
 
     def __init__(self, session):
         self._session = session
@@ -73,9 +80,10 @@ class Loops:
 
     # ---- Loops -------------------------------------------------------------------------------------------------------------
 
-    def epochs(self, total: float) -> Iterator[int]:
+    def epochs(self, total: float) -> Generator[int, None, None]:
         """``for epoch in run.epochs(300)``: the epochs that are left, from 0. After each there is a safe point, and between them
-        those of batches(). Leaves by raising Stopped when time is up. ``math.inf``: until the script says `break`."""
+        those of batches(). Raises Stopped when time is up, after the state is durable. ``math.inf``: until the script says
+        `break`."""
         self._settle_before_epoch()
         try:
             while self.epoch < total:
@@ -127,7 +135,8 @@ class Loops:
             self._save_now()
 
     def steps(self, total: int) -> Iterator[int]:
-        """``for step in run.steps(100_000)``: the steps that are left, from 0, a safe point after each."""
+        """``for step in run.steps(100_000)``: the steps that are left, from 0, a safe point after each. Raises Stopped
+        as epochs() does."""
         self._settle()
         self._driver = "steps"
         try:
@@ -144,8 +153,9 @@ class Loops:
             self._driver = None
         self._end_loop()
 
-    def point(self):
-        """A safe point of a loop of one's own: one more step is complete. ``while run.step < total: ...; run.point()``"""
+    def point(self) -> None:
+        """A safe point of a loop of one's own: one more step is complete. ``while run.step < total: ...; run.point()``. Raises
+        Stopped when time is up, Error inside another loop of the run."""
         if self._driver is not None:
             raise Error("run.point() inside a loop over run.batches() or run.steps(): these make the safe points themselves")
         self._pending_random = None
@@ -161,6 +171,12 @@ class Loops:
             accumulate: gradients are accumulated over so many batches: safe points, and steps, only after each group.
             resume: "auto" asks a loader that can say where it is (StatefulDataLoader), and replays others: the batches that
                 were used are drawn again and dropped; "replay" always replays; "epoch" makes no safe points inside the epoch.
+
+        Raises:
+            Stopped: time is up, and the state is durable.
+            Error: two loaders of one name in one epoch.
+            ValueError: `accumulate` or `resume` is none of these.
+            RuntimeError: the loader gives fewer batches than before the snapshot.
         """
         if accumulate < 1:
             raise ValueError(f"accumulate={accumulate} is no number of batches")
@@ -246,7 +262,7 @@ class Loops:
 
     def eval(self, loader: Iterable, *, name: str = "eval") -> Iterator:
         """The loader's batches, for a validation or a test. Nothing is saved in it; when a stop is due it leaves, the run stops at
-        its newest snapshot, and the next block comes here again."""
+        its newest snapshot by raising Stopped, and the next block comes here again."""
         protect(loader)
         self._see(name, loader)
         with signals_wait():

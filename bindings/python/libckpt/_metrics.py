@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from typing import Any
 
 SECONDS_BETWEEN_WRITES = 5.0     # a number on a GPU is fetched then, not at each call
 OWN = ("step", "epoch", "block", "from", "time")     # the keys of every line
@@ -33,7 +34,7 @@ class Metrics:
     def write(self):
         """Everything waiting, to the file. A failure of the disk is told and costs those lines, never the training."""
         self._written = time.monotonic()
-        if not self._waiting:
+        if not self._waiting or self._path is None:
             return
         waiting, self._waiting = self._waiting, []
         text = "".join(json.dumps({key: _plain(value) for key, value in row.items()}) + "\n" for row in waiting)
@@ -65,9 +66,10 @@ def _plain(value):
     return number if number - number == 0 else str(number)       # JSON has no nan and no infinity
 
 
-def metrics(run_directory: str) -> list[dict]:
-    """The rows of RUN/metrics.jsonl that belong to the run as it is: of steps that were done again, the newest block's. An
-    unfinished last line is passed over. In the order of steps."""
+def metrics(run_directory: str | os.PathLike) -> list[dict[str, Any]]:
+    """The rows of RUN/metrics.jsonl that belong to the run as it is: of steps that were done again, the newest block's, in the order
+    of steps; none where nothing was reported. Each has what was reported, and ``step`` (of the next safe point, from 1), ``epoch``
+    (from 0), ``block`` (from 1), ``from`` (the step at which that block began), ``time`` (seconds since 1970)."""
     rows: list[dict] = []
     try:
         with open(os.path.join(run_directory, "metrics.jsonl"), encoding="utf-8") as file:

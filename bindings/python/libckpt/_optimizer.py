@@ -20,7 +20,8 @@ class Optimizer(Kind):
         return type(value).state_dict is base.state_dict and type(value).load_state_dict is base.load_state_dict
 
     def write(self, writer, value, path):
-        groups, number_of = [], {}
+        groups: list[dict] = []
+        number_of: dict[int, int] = {}
         for group in value.param_groups:
             names = []
             for param in group["params"]:
@@ -45,7 +46,8 @@ class Optimizer(Kind):
             raise _abi.Error(f"the snapshot holds an optimizer '{shown(path)}', which this program does not have",
                              _abi.MISMATCH)
         known = [param for group in live.param_groups for param in group["params"]]
-        params, groups = [], []
+        params: list = []
+        groups = []
         for index, saved in enumerate(content["groups"]):
             members = [self._param(reader, name, known, len(params) + i, path) for i, name in enumerate(saved["params"])]
             params += members

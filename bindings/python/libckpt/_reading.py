@@ -84,9 +84,9 @@ class Snapshot(collections.abc.Mapping):
         code, shape = self._arrays[name]
         return _arrays.Array(None, code, shape, None, None).size_bytes
 
-    def read_into(self, name: str, address: int, size_bytes: int):
-        """Into memory of one's own: contiguous, in C order, of exactly the array's size. Raises Error where the size differs, there is
-        no such array, or it is damaged."""
+    def read_into(self, name: str, address: int, size_bytes: int) -> None:
+        """Into memory of one's own: contiguous, in C order, of exactly the array's size in bytes. Raises Error where the size
+        differs, there is no such array, or it is damaged."""
         call("ckpt_snapshot_read", self._handle, name.encode(), address if size_bytes else None, size_bytes)
 
     def __iter__(self) -> Iterator[str]:
@@ -116,7 +116,7 @@ class Snapshot(collections.abc.Mapping):
             return json.loads(text)
 
     @property
-    def vars(self) -> dict:
+    def vars(self) -> dict[str, Any]:
         """run.vars of a Python run. Raises KeyError for a snapshot of another program."""
         from ._state import KEY
         from ._tree import Reader, structure_of
@@ -143,11 +143,11 @@ class Snapshot(collections.abc.Mapping):
                 raise _abi.Error(f"'{name}' is not contiguous in this program; make it contiguous before")
             self.read_into(name, array.pointer, array.size_bytes)
 
-    def verify(self):
+    def verify(self) -> None:
         """Reads every byte; raises Error if one is damaged."""
         call("ckpt_snapshot_verify", self._handle)
 
-    def close(self):
+    def close(self) -> None:
         """Frees the file; nothing can be read any more."""
         library.ckpt_snapshot_close(ctypes.byref(self._handle))
 
@@ -195,7 +195,7 @@ def _newest(directory: str) -> str:
         if library.ckpt_catalog_count(catalog) == 0:
             raise FileNotFoundError(f"the run {directory} has no snapshot")
         call("ckpt_catalog_get", catalog, 0, None, ctypes.byref(path))
-        return os.fsdecode(path.value)
+        return os.fsdecode(path.value or b"")
     finally:
         library.ckpt_catalog_close(ctypes.byref(catalog))
 

@@ -46,7 +46,8 @@ class Run(Loops):
 
     Attributes:
         vars: a dict of plain values (and arrays) that is saved with the state.
-        step, epoch: steps and epochs completed. block: number of this block, 0 without a run directory.
+        step: steps completed, which a batch, a group of ``accumulate`` batches, or a point() is.
+        epoch: epochs completed.
         resumed: whether a snapshot was restored.
 
     Raises:
@@ -84,7 +85,8 @@ class Run(Loops):
     # ---- Beginning ---------------------------------------------------------------------------------------------------------
 
     def _begin(self, override, init_from, only):
-        self._settings, self._overridden = _script.settings_of(self._state.objects), {}
+        self._overridden: dict[str, Any] = {}
+        self._settings = _script.settings_of(self._state.objects)
         self._registry = Registry(self._session.handle)
         self._callback = _abi.PREPARE(self._prepare)          # the C library calls it: it must live as long
         writer, _ = self._state.write({})
@@ -188,6 +190,7 @@ class Run(Loops):
 
     @property
     def block(self) -> int:
+        """The number of this block of the run, from 1; 0 where nothing is saved."""
         return self._block
 
     @property
@@ -197,31 +200,35 @@ class Run(Loops):
 
     @property
     def seconds_left(self) -> float:
-        """Until the run must stop; infinity without a limit."""
+        """Seconds until the run must stop; infinity without a limit."""
         return self._session.seconds_left()
 
     def on_stop(self, function: Callable[[], Any]) -> Callable[[], Any]:
-        """Calls the function when the run stops to be continued, after its state is durable. Also a decorator."""
+        """Calls the function when the run stops to be continued, after its state is durable. Also a decorator. What it raises is
+        told and passed over."""
         self._on_stop.append(function)
         return function
 
-    def stop(self, reason: str = "the program asked for it"):
-        """Stops at the next safe point; the run is to be continued."""
+    def stop(self, reason: str = "the program asked for it") -> None:
+        """Stops at the next safe point, which saves and raises Stopped; the run is to be continued."""
         self._session.ask_to_stop(reason)
 
     def best(self, value: float, mode: str = "max") -> bool:
         """Whether this is the best value so far; then the state of the next safe point is kept as ``RUN@best``, outside
-        retention. ``mode``: "max" or "min". A tensor is fetched from its device, once."""
+        retention. A tensor with one element is fetched from its device, once. nan is never best. Raises ValueError where
+        ``mode`` is neither "max" nor "min"."""
         return self._best.offer(float(value), mode)
 
-    def report(self, **metrics: Any):
+    def report(self, **metrics: Any) -> None:
         """Adds a line to metrics.jsonl in the run's directory: numbers, or tensors with one element. A tensor on a GPU is
-        fetched later, with others, so that this call never waits for the device."""
+        fetched later, with others, so that this call never waits for the device. Raises ValueError for a name that every line
+        has for itself: step, epoch, block, from, time."""
         self._metrics.add({"step": self._next_step, "epoch": self.epoch, "block": self._block, "from": self._from}, metrics)
 
-    def finish(self, reason: str = ""):
+    def finish(self, reason: str = "") -> None:
         """The work is complete: saves, waits until that is durable, and ends the run. Called for you when the loop over epochs()
-        or steps() has ended and the script then ends normally."""
+        or steps() has ended and the script then ends normally. Raises Error where the last state cannot be saved: then the run is
+        not complete."""
         if not self._session.is_open:
             return
         self._complete_epoch()
@@ -238,7 +245,7 @@ class Run(Loops):
             say(f"complete at step {self.step}" + (f": {reason}" if reason else ""))
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Ends this block without a word about the work: it is neither complete nor stopped. For notebooks and tests."""
         self._end()
 
@@ -253,8 +260,8 @@ class Run(Loops):
     def _end(self) -> int:
         if getattr(self, "_metrics", None):
             self._metrics.write()
-        if getattr(self, "_keyboard", None):
-            self._keyboard.release()
+        if keyboard := getattr(self, "_keyboard", None):
+            keyboard.release()
         _open_runs.pop(self._directory, None)
         return self._session.close()
 

@@ -15,7 +15,7 @@ PLAIN = (bool, int, float, str, type(None))
 
 def settings_of(objects: dict) -> dict[str, Any]:
     """"optimizer.lr" -> 0.1: the plain values that the script's objects have before anything is restored."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in objects.items():
         kind = kind_of(value)
         if isinstance(kind, Optimizer):

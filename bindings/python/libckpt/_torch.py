@@ -72,6 +72,7 @@ def to_save(tensor) -> Array:
     array = direct(tensor)
     if array is None:
         array = direct(tensor.cpu().resolve_conj().resolve_neg().contiguous())
+        assert array is not None
     return array
 
 

@@ -11,7 +11,7 @@ import threading
 PASSED_OVER = (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def shield():
+def shield() -> None:
     """Call it first thing in a worker process of your own: Pool(initializer=libckpt.shield). SIGTERM from the process that
     started it still ends it; from anybody else it is ignored as long as that process lives."""
     for number in PASSED_OVER:

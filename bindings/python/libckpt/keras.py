@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 
 from ._abi import MISMATCH, Error
 from ._run import Run
+
+__all__ = ["Checkpoint", "Variables"]
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -19,7 +22,7 @@ class Checkpoint(keras.callbacks.Callback):
     Args: those of Run. Objects given by name are saved beside Keras's.
     """
 
-    def __init__(self, **arguments):
+    def __init__(self, **arguments: Any):
         super().__init__()
         self._arguments = arguments
         self.run: Run | None = None
@@ -41,6 +44,7 @@ class Checkpoint(keras.callbacks.Callback):
             self.run._leave_if_stop_is_due()
 
     def on_train_end(self, logs=None):
+        assert self.run is not None
         self._early["stopped"] = self.model.stop_training
         self._epochs.close()
         self.run._complete_epoch()
@@ -51,17 +55,19 @@ class Variables:
     """Of the model and its optimizer, in Keras's order, the state of random layers and of metrics among them. Names are no help:
     Keras numbers layers anew in each model that a program makes."""
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model):
         self._model = model
 
     def _all(self):
         optimizer = self._model.optimizer
         return [*self._model.variables, *(optimizer.variables if optimizer is not None else [])]
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
+        """NumPy arrays in the variables' shapes, by number: the model's, then its optimizer's."""
         return {str(number): keras.ops.convert_to_numpy(variable) for number, variable in enumerate(self._all())}
 
-    def load_state_dict(self, values):
+    def load_state_dict(self, values: dict[str, Any]) -> None:
+        """Assigns them in place; raises Error where there is another number of them."""
         variables = self._all()
         if len(values) != len(variables):
             raise Error(f"the snapshot holds {len(values)} variables of a Keras model and its optimizer, this program has "

@@ -24,7 +24,7 @@ def _framework():
     return importlib.import_module(next((name for name in NAMES if name in sys.modules), NAMES[0]))
 
 
-class Checkpoint(_framework().Callback):
+class Checkpoint(_framework().Callback):  # type: ignore[misc]
     """Saves and restores a whole fit(): module, optimizers, schedulers, precision, callbacks, loops, and the exact place in the data.
 
     When time is up it raises libckpt.Stopped after the state is durable, as Lightning itself ends on SIGTERM: callbacks see
@@ -34,7 +34,7 @@ class Checkpoint(_framework().Callback):
     Args: those of Run; objects given by name are saved beside Lightning's.
     """
 
-    def __init__(self, **arguments):
+    def __init__(self, **arguments: Any):
         self._arguments = arguments
         self.run: Run | None = None
 
@@ -67,10 +67,11 @@ class Checkpoint(_framework().Callback):
         if isinstance(trainer.train_dataloader, (list, tuple, dict)):
             raise Error("libckpt.lightning knows the place in one training loader, and there are several: let one loader give the "
                         "batches of all")
+        assert self.run is not None
         stop_on_signals(self.run)
 
     def on_validation_batch_end(self, trainer, *_):
-        if not trainer.sanity_checking:
+        if self.run is not None and not trainer.sanity_checking:
             self.run._leave_if_stop_is_due()
 
     def on_train_end(self, trainer, pl_module):
@@ -81,7 +82,7 @@ class Checkpoint(_framework().Callback):
         self._fit.end()          # also where nothing was left to train
 
 
-class CheckpointIO(_framework().plugins.CheckpointIO):
+class CheckpointIO(_framework().plugins.CheckpointIO):  # type: ignore[misc]
     """Lightning's own checkpoints, of ModelCheckpoint say, as snapshots: each file is there whole and durable or not at all, what
     was there before stands until then, and every byte is verified when ``fit(ckpt_path=...)`` reads it. Nothing is pickled: what
     is neither array nor plain value is refused with its name. ``libckpt.open()`` and ``ckpt verify`` read these files.

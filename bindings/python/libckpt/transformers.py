@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from typing import Any
 
 from transformers import TrainerCallback, trainer as trainer_module
 from transformers.trainer_callback import ExportableState
@@ -12,6 +13,8 @@ from transformers.trainer_callback import ExportableState
 from ._abi import Error
 from ._fit import Fit, Loader
 from ._run import Run
+
+__all__ = ["Checkpoint"]
 
 # Of TrainerState what is counted or collected; the rest is what the script says now.
 COUNTED = ("epoch", "global_step", "num_input_tokens_seen", "total_flos", "log_history", "best_metric", "best_global_step",
@@ -28,7 +31,7 @@ class Checkpoint(TrainerCallback):
     Args: the Trainer; those of Run. Objects given by name are saved beside the Trainer's.
     """
 
-    def __init__(self, trainer, **arguments):
+    def __init__(self, trainer: trainer_module.Trainer, **arguments: Any):
         self._trainer, self._arguments = trainer, arguments
         self.run: Run | None = None
         self._stopping = False
@@ -55,6 +58,7 @@ class Checkpoint(TrainerCallback):
 
     def _run_epoch(self, run_epoch, *, epoch, **arguments):
         """An epoch of the Trainer's: nothing of one that is done, the rest of one that is begun."""
+        assert self.run is not None
         if epoch < self.run.epoch or self._early["stopped"]:
             return
         begun, used = self._begun
