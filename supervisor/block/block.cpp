@@ -358,6 +358,7 @@ BlockResult RunningBlock::finish(int exec_error) {
   result.reached = progress_in(talk_.news().status);
   const ProgramNews& news = talk_.news();
   if (news.status) result.costs.between_points = news.status->seconds_between_points;
+  if (news.status) result.last_step = news.status->step;
   if (news.durable) result.costs.stage = news.durable->stall_seconds / static_cast<double>(news.durable_count);
   if (news.durable) result.costs.drain = news.durable->drain_seconds;
   record(result);

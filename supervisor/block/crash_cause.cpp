@@ -145,7 +145,7 @@ CrashCause Witness::cause(std::optional<int> signal, const std::string& log) con
 
 std::string explain(const std::string& reason, const CrashCause& cause, const std::string& node) {
   if (cause.words.empty() || reason.find(cause.words) != std::string::npos) return reason;
-  const std::string where = cause.kind == CrashKind::device ? fmt::format(" (on node {}: another one may do)", node) : "";
+  const std::string where = cause.kind == CrashKind::device ? fmt::format(" (on node {0}: another one may do; --exclude={0} keeps away from it)", node) : "";
   return fmt::format("{}: {}{}", reason, cause.words, where);
 }
 

@@ -70,6 +70,7 @@ struct BlockResult {
   double start_up_seconds = 0;                       // until the program was first heard of at a safe point
   engine::Costs costs;                               // measured in this block, 0 where unknown
   CrashKind crash = CrashKind::program;
+  std::optional<std::uint64_t> last_step;            // that the program was heard of at, a moment before its end
   std::optional<Progress> began, reached;            // of the whole work, as the program told
 };
 

@@ -84,6 +84,7 @@ json to_json(const BlockResult& result) {
           {"stage_seconds", result.costs.stage},
           {"drain_seconds", result.costs.drain},
           {"crash", name(result.crash)},
+          {"last_step", or_null(result.last_step)},
           {"began", to_json(result.began)},
           {"reached", to_json(result.reached)}};
 }
@@ -115,6 +116,7 @@ std::optional<BlockResult> parse_result(const json& value) {
   take(value, "between_points_seconds", result.costs.between_points);
   take(value, "stage_seconds", result.costs.stage);
   take(value, "drain_seconds", result.costs.drain);
+  take(value, "last_step", result.last_step);
   take(value, "began", result.began);
   take(value, "reached", result.reached);
   return result;

@@ -260,7 +260,9 @@ std::optional<Decision> Chain::wait_a_little(const std::string& owner) {
                                                  how_to_free(facts_.owner, layout_))};
   const double now = run_.clock.monotonic_seconds();
   if (now - said_owner_ >= say_again_seconds) {
-    log_info("waiting: this run is in use ({}); {}", owner, how_to_free(facts_.owner, layout_));
+    const bool its_turn_comes = options_.blocks_are_jobs && facts_.owner == OwnerState::alive;
+    log_info("waiting: this run is in use ({}); {}", owner,
+             its_turn_comes ? "this block begins when that one has ended, nothing to do" : how_to_free(facts_.owner, layout_));
     said_owner_ = now;
   }
   pollfd polled{run_.signals.fd(), POLLIN, 0};

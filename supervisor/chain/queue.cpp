@@ -32,6 +32,7 @@ void Queue::secure_next(std::uint64_t blocks_needed, std::uint64_t block) {
   JobFacts facts = look();
   facts.blocks_needed = blocks_needed;
   const JobStep step = first_in_job(facts);
+  if (facts.blocks_needed > 1) --facts.blocks_needed;   // of which this block does one
   if (step.queue == QueueStep::extend) log_info("this is the last task of array {}: {}", facts.queue.array_id, extend(facts, step.blocks, block));
 }
 

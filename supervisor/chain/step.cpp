@@ -101,12 +101,22 @@ bool time_was_up(const BlockResult& block) {
   return block.linked && (block.asked == StopCause::deadline || block.asked == StopCause::job);
 }
 
-// The previous crash, unless a durable state was made since then.
+// Both came as far, as exactly as that is known: a program is heard of once a second. It went there twice from different
+// snapshots, so those in between are no progress.
+bool ended_at_the_same_step(const BlockResult& one, const BlockResult& other) {
+  constexpr double seconds_unknown = 3;
+  if (!one.last_step || !other.last_step || one.exit_code != other.exit_code || one.signal != other.signal) return false;
+  const double apart = std::abs(static_cast<double>(*one.last_step) - static_cast<double>(*other.last_step));
+  const double between_points = std::max(one.costs.between_points, other.costs.between_points);
+  return apart == 0 || (between_points > 0 && apart * between_points < seconds_unknown);
+}
+
+// The previous crash, unless the program came further since then.
 const BlockResult* same_crash_before(const std::vector<BlockResult>& ended) {
   const BlockResult& last = ended.back();
   for (auto block = ended.rbegin() + 1; block != ended.rend(); ++block) {
     if (block->outcome == Outcome::crashed && !time_was_up(*block))
-      return is_newer_state(last.newest, block->newest) ? nullptr : &*block;
+      return is_newer_state(last.newest, block->newest) && !ended_at_the_same_step(last, *block) ? nullptr : &*block;
     if (made_progress(*block)) return nullptr;
   }
   return nullptr;
@@ -127,8 +137,9 @@ Decision after_crash(const ChainFacts& facts, const BlockResult& last) {
     return {Action::fail, last.reason + (last.linked ? "; it came before the first safe point: not tried again"
                                                      : "; there is nothing known to resume from: not tried again")};
   if (const BlockResult* before = same_crash_before(facts.ended))
-    return {Action::stop, fmt::format("the same step failed twice: blocks {} and {} crashed without a newer snapshot "
-                                      "in between ({})", before->block, last.block, last.reason)};
+    return {Action::stop, fmt::format("the same step failed twice: blocks {} and {} crashed {} ({})", before->block, last.block,
+                                      ended_at_the_same_step(last, *before) ? fmt::format("at about step {}", *last.last_step)
+                                                                            : "without a newer snapshot in between", last.reason)};
   return {Action::retry, facts.newest ? place(*facts.newest) : std::string("the beginning")};
 }
 

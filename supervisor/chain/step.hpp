@@ -14,8 +14,8 @@
 //              somebody asked to stop     leave, to be continued; a crash then is not retried either
 //              cut short from outside     continue: it says nothing about the program
 //              stopped, or time was up    continue if there is a newer state than at its start, else stop: no progress
-//              crashed                    nothing to resume: fail. Second time without a newer durable state: stop.
-//                                         Else retry.
+//              crashed                    nothing to resume: fail. Second time without a newer durable state, or at the
+//                                         same step: stop. Else retry.
 // A program that is only wrapped has no state that ckptrun knows; its exit code 85 is taken as its word that it has
 // one. So its crash is retried only when a block of this run ended so before, and blocks that end so at once, again and
 // again, stop the chain.

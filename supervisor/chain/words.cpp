@@ -24,7 +24,7 @@ const char* word_for(Action action) {
 std::string what_ended(const Decision& decision, const BlockResult* last) {
   if (!last) return decision.reason;
   const bool has_own_reason = is_bad(decision.action) || decision.action == Action::superseded;
-  const bool says_both = decision.reason.starts_with(last->reason);   // "exit code 3; it came before the first safe point"
+  const bool says_both = decision.reason.find(last->reason) != std::string::npos;   // "exit code 3; it came before …"
   std::string why = has_own_reason && says_both ? decision.reason : last->reason;
   if (has_own_reason && !says_both) why += "; " + decision.reason;
   return fmt::format("block {} ended after {}: {}", last->block, format_duration(last->seconds), why);

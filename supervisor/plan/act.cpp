@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "base/error.hpp"
@@ -68,6 +69,7 @@ class Planning {
   void require_account() const;
   void warn_about_preset_limit() const;
   void warn_about_job() const;
+  void warn_about_limits_compared() const;
   void tell_plan();
   void submit(Submission& submission);
   void preview(const Submission& submission);
@@ -163,7 +165,7 @@ void Planning::warn_about_preset_limit() const {
 void Planning::check_with_site(std::uint64_t tasks, std::uint64_t arrays) const {
   const std::string no_way = site_ ? slurm::no_way_to_submit() : no_site_;
   if (request_.submit && !no_way.empty())
-    fail(CKPT_ERR_CONFIG, "cannot submit from here: {}; go to a login node of the cluster", no_way);
+    fail(CKPT_ERR_CONFIG, "cannot submit from here: {}; try again when Slurm answers, on a login node of the cluster", no_way);
   require_account();
   if (!site_) return warn_about_preset_limit();
   if (!job_ && partition().empty() && !site_->partition("")) return;  // a plan for nowhere in particular
@@ -179,6 +181,7 @@ void Planning::check_with_site(std::uint64_t tasks, std::uint64_t arrays) const 
                   .account = request_.resources.account,
                   .qos = request_.resources.qos};
   const std::string objected = objection(*site_, wish);
+  if (!objected.empty() && !job_ && partition().empty()) return log_warning("{}", objected);   // a plan, for some partition
   if (!objected.empty()) fail(CKPT_ERR_CONFIG, "{}", objected);
   if (!site_->configuration.lists("AccountingStorageEnforce", "limits")) return;
   const slurm::AccountLimits limits = slurm::ask_account_limits(clock_, identify_self().user, slurm::once(10));
@@ -247,8 +250,15 @@ int Planning::show_or_submit() {
   return exit_done;
 }
 
+void Planning::warn_about_limits_compared() const {
+  const std::optional<Known> most = most_allowed();
+  if (most && most->seconds < *std::max_element(request_.compared_limits.begin(), request_.compared_limits.end()))
+    log_warning("{} allows {}: longer blocks need another one (--partition)", most->source, format_duration(most->seconds));
+}
+
 int Planning::compare() {
   if (!knowledge_.is_enough()) fail(CKPT_ERR_CONFIG, "{}", how_to_know(knowledge_));
+  warn_about_limits_compared();
   if (request_.format == Format::json)
     tools::print_json(comparison_json(facts_, request_.compared_limits));
   else
@@ -288,8 +298,7 @@ int rehearse_here(const Request& request, const LiveSite& live) {
 int act(const Request& asked) {
   if (asked.lists_sites) return list_presets(asked.format), exit_done;
   Request request = with_environment(asked);
-  const bool wants_site = request.has_job() || !request.limit_seconds || !request.resources.partition.empty();
-  const LiveSite live = wants_site ? ask_live_site(system_clock()) : LiveSite{};
+  const LiveSite live = ask_live_site(system_clock());
   if (const std::optional<Preset> preset = preset_for(request, live)) request = with_preset(request, *preset, live);
   else if (request.disk_gb)
     fail(CKPT_ERR_CONFIG, "--disk: no preset of this site says how to ask for a disk: name one (--site), or say it as the "

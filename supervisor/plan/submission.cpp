@@ -15,6 +15,7 @@
 #include "plan/job_scripts.hpp"
 #include "plan/program_word.hpp"
 #include "plan/runs_place.hpp"
+#include "rundir/blocks.hpp"
 #include "rundir/run_record.hpp"
 #include "slurm/directives.hpp"
 #include "slurm/job.hpp"
@@ -116,6 +117,19 @@ void Submission::refuse_another_command() const {
          "`ckptrun --accept-changes -- …`", folder(), *difference);
 }
 
+// What a program without libckpt wrote by relative names stands where it ran, which a new copy does not have.
+void Submission::refuse_another_copy() const {
+  const rundir::Layout layout(folder());
+  const rundir::Blocks blocks(fs_, layout, {});
+  const auto record = rundir::read_run_record(fs_, layout);
+  const bool ran_in_a_copy = record && record->working_directory.starts_with(folder() + "/code/");
+  if (!request_.freeze || !ran_in_a_copy || blocks.newest() == 0 || blocks.links_libckpt()) return;
+  fail(CKPT_ERR_CONFIG,
+       "--freeze: the program of the run {} keeps files of its own, in {} if their names are relative, and a new copy of the "
+       "code would begin without them: leave --freeze out and submit from there, or send a run of its own (-r NAME)",
+       folder(), record->working_directory);
+}
+
 void Submission::refuse_what_is_done_or_waits() const {
   if (tools::is_run(fs_, folder())) {
     if (request_.trials)
@@ -125,6 +139,7 @@ void Submission::refuse_what_is_done_or_waits() const {
     if (view.state == tools::RunState::complete)
       fail(CKPT_ERR_CONFIG, "the run {} is complete: there is nothing to submit. Another run: -r NAME", view.name);
     refuse_another_command();
+    refuse_another_copy();
   }
   std::error_code ignored;
   if (!std::filesystem::is_directory(folder() + "/submissions", ignored)) return;

@@ -46,6 +46,7 @@ class Submission {
   std::string array() const;
   std::string script_text() const;
   void refuse_another_command() const;
+  void refuse_another_copy() const;
   void refuse_what_is_done_or_waits() const;
   void prepare_folder();
   std::string copy_script() const;

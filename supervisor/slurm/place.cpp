@@ -19,7 +19,8 @@ Whereabouts where_are_we(Clock& clock) {
   const Answer answer = run(clock, ping, once(patience_seconds));
   // The exit code alone says too little: with a backup controller one of the two may be down.
   if (answer.output.find(" is UP") != std::string::npos) return {Place::login_node, {}};
-  return {Place::elsewhere, answer.ok() ? "no controller of Slurm is up" : describe(ping, answer)};
+  const bool told = answer.output.find(" is DOWN") != std::string::npos;   // with an exit code that says the same
+  return {Place::elsewhere, answer.ok() || told ? "no controller of Slurm is up" : describe(ping, answer)};
 }
 
 }  // namespace ckpt::supervisor::slurm

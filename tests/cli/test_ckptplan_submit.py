@@ -239,6 +239,11 @@ def test_a_script_that_asks_for_no_limit_gets_the_partitions(plan, site, work):
     assert "--time=0-01:00:00" in sent(site)[0]
 
 
+def test_a_script_with_the_line_ends_of_dos_is_named_with_the_remedy(refused, work):
+    line = refused("--blocks", "2", "--submit", script(work, head="#!/bin/bash\r\n#SBATCH --time=3\r\n"))
+    assert "line ends of DOS" in line and "sed -i 's/\\r$//' train.sh" in line
+
+
 def test_a_script_with_a_limit_that_is_none_is_named(refused, work):
     line = refused("--submit", script(work, head="#!/bin/bash\n#SBATCH --time=soon\n"))
     assert line.startswith("the limit that train.sh asks for: 'soon' is no duration")
@@ -408,6 +413,22 @@ def test_a_chain_that_still_waits_is_not_doubled(plan, tool, site, repository):
     assert "scancel 4711" in again.stderr and len(sent(site)) == 1
 
 
+@pytest.mark.parametrize("said, remedy", [
+    ("Invalid --mem specification", "32G"), ("Invalid feature specification", "sinfo -o '%P %f'"),
+    ("Invalid time specification (pos=0): foo", "now+2hours")])
+def test_what_the_scheduler_refuses_comes_with_a_remedy(tool, site, said, remedy):
+    site["sbatch.err"] = f"sbatch: error: {said}\n"
+    site["sbatch.code"] = 1
+    del site["sbatch.out"]
+    told = tool("ckptplan", *KNOWN, "-r", "a", "--submit", "--", "true").stderr
+    assert said in told and remedy in told
+
+
+def test_a_plan_for_nowhere_says_what_the_partition_would_not_allow(plan):
+    assert "longer than partition main allows" in plan("--epochs", "300", "--epoch-time", "14m", "--limit", "24h").stderr
+    assert "main allows 1 h 00 min" in plan("--epochs", "300", "--epoch-time", "14m", "--compare", "30m,24h").stderr
+
+
 def test_a_complete_run_has_nothing_to_submit(tool, plan, refused, bin_directory, site):
     done = tool("ckptrun", "--here", "-r", "a", "--", bin_directory / "epoch_counter", "2", "2", "1000")
     assert done.returncode == 0, done.stderr
@@ -563,6 +584,16 @@ def test_a_frozen_chain_runs_the_code_as_it_was(plan, site, project):
     assert "left out of it" in result.stderr and "src/large.bin (2.00 MiB)" in result.stderr
     assert "data (ignored by git)" in result.stderr
     assert f"#SBATCH --chdir={code}\n" in (project / "ckpt-runs/a/jobs/0001-a.sh").read_text()
+
+
+def test_a_second_copy_is_refused_where_the_first_may_hold_the_programs_own_files(refused, project, bin_directory):
+    run = project / "ckpt-runs/a"
+    code = run / "code/0001"
+    for folder in (code, run / "blocks", run / "snapshots"):
+        folder.mkdir(parents=True)
+    subprocess.run([bin_directory / "ckptrun", "-r", run, "--here", "--", "false"], cwd=code, capture_output=True)
+    line = refused(*KNOWN, "-r", "a", "--submit", "--freeze", "--", "false")
+    assert "keeps files of its own" in line and str(code) in line
 
 
 def test_a_repository_within_the_frozen_one_is_linked(plan, project):

@@ -262,3 +262,10 @@ def test_a_command_that_fails_is_a_warning_and_changes_no_exit_code(linked):
     done = linked("attach", "end:finished", options=("--on-complete", "exit 7"))
     assert done.returncode == 0
     assert "warning: --on-complete 'exit 7' ended with exit code 7" in done.stderr
+
+
+def test_a_program_that_fails_at_the_same_step_again_is_stopped_although_it_saved_on_the_way(tool, bin_directory, run):
+    done = tool("ckptrun", "-r", "a", "--block-time", "4s", "--", bin_directory / "epoch_counter", 1, 1000, 5000, 200)
+    assert done.returncode == 124 and "the same step failed twice" in done.stderr
+    assert decisions(run) == ["retry", "stop"]
+    assert len(list((run / "snapshots").glob("step-*-b0001.h5"))) == len(list((run / "snapshots").glob("step-*-b0002.h5"))) == 1

@@ -536,6 +536,13 @@ def test_a_run_that_is_complete_leaves_the_tasks_that_another_run_of_the_same_sc
     assert cancels(slurm) == [f"scancel --state=PENDING {ARRAY}"]
 
 
+def test_a_run_with_blanks_in_its_name_is_the_scripts_own_and_cancels_what_waits(one_of_two, slurm, work):
+    run = work / "my runs/späß 1"
+    slurm["scontrol-write-batch_script.out"] = f"#!/bin/bash\nexec ckptrun -r '{run}' -- ./prog   # ckptrun -r c\n"
+    assert one_of_two(run, "attach", "snapshot:5", "end:finished").returncode == 0
+    assert cancels(slurm) == [f"scancel --state=PENDING {ARRAY}"]
+
+
 def test_a_run_that_has_begun_in_the_same_array_keeps_it_whatever_the_script_says(one_of_two, slurm):
     slurm["scontrol-write-batch_script.out"] = 'for run in a b; do ckptrun -r "$run" -- ./prog; done\n'
     one_of_two("b", "attach", "snapshot:5", "end:stopped", "exit:85")

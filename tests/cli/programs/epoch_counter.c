@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
    A training without learning: EPOCHS of STEPS steps, each of some MICROSECONDS; it tells its progress after every step,
    unless there is a fifth word.
-   usage: epoch_counter EPOCHS STEPS MICROSECONDS [silent] */
+   usage: epoch_counter EPOCHS STEPS MICROSECONDS [silent | FAILING-STEP] */
 #define _POSIX_C_SOURCE 200809L
 #include <ckpt/ckpt.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@ int main(int argc, char **argv) {
   if (argc < 4) return 2;
   const uint64_t epochs = strtoull(argv[1], NULL, 10), steps = strtoull(argv[2], NULL, 10);
   const long microseconds = strtol(argv[3], NULL, 10);
+  const uint64_t failing_step = argc > 4 ? strtoull(argv[4], NULL, 10) : 0;
   static uint64_t count[1024];
   ckpt_run *run;
   uint64_t step = 0;
@@ -19,7 +20,7 @@ int main(int argc, char **argv) {
   ckpt_restore(run, &step, NULL);
   while (step < epochs * steps && ckpt_point(run, step) == CKPT_GO) {
     nanosleep(&(struct timespec){microseconds / 1000000, microseconds % 1000000 * 1000}, NULL);
-    ++step;
+    if (++step == failing_step) return 3;
     count[step % 1024] += step;
     if (argc == 4) ckpt_progress(run, (double)step / (double)steps, (double)epochs, "epoch", NULL);
   }

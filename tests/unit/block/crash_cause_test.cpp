@@ -102,7 +102,7 @@ TEST_CASE("a crash is explained once, with the node when another one may do") {
   CHECK(explain("exit code 1", {CrashKind::program, "ValueError: x"}, "r01c07") == "exit code 1: ValueError: x");
   CHECK(explain("exit code 1: ValueError: x", {CrashKind::program, "ValueError: x"}, "n") == "exit code 1: ValueError: x");
   CHECK(explain("killed by SIGABRT", {CrashKind::device, "CUDA error: x"}, "r01c07") ==
-        "killed by SIGABRT: CUDA error: x (on node r01c07: another one may do)");
+        "killed by SIGABRT: CUDA error: x (on node r01c07: another one may do; --exclude=r01c07 keeps away from it)");
 }
 
 TEST_CASE("kinds of crashes keep their names") {

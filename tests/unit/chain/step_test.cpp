@@ -187,6 +187,35 @@ TEST_CASE("a newer snapshot between two crashes makes the second one a first one
   CHECK(story.block(Outcome::crashed, 0).action == Action::stop);
 }
 
+TEST_CASE("a program that fails at the same step again is stopped, although it saved on the way there") {
+  Story story;
+  const auto crash_at = [&](std::uint64_t step, std::uint64_t saved_steps) {
+    story.begin().last_step = step;
+    story.facts.ended.back().costs.between_points = 0.1;
+    story.facts.ended.back().exit_code = 3;
+    return story.end(Outcome::crashed, saved_steps);
+  };
+  CHECK(crash_at(1000, 500).action == Action::retry);
+  CHECK(crash_at(2000, 700).action == Action::retry);
+  const Decision decision = crash_at(1991, 300);   // as it was heard of, a second before its end
+  CHECK(decision.action == Action::stop);
+  CHECK(contains(decision.reason, "blocks 2 and 3 crashed at about step 1991"));
+}
+
+TEST_CASE("crashes at unknown steps, far from one another or of another kind are not the same") {
+  Story story;
+  const auto crash = [&](std::optional<std::uint64_t> step, int code) {
+    story.begin().last_step = step;
+    story.facts.ended.back().exit_code = code;
+    return story.end(Outcome::crashed, 10).action;
+  };
+  CHECK(crash(std::nullopt, 3) == Action::retry);
+  CHECK(crash(50, 3) == Action::retry);
+  CHECK(crash(50, 4) == Action::retry);
+  CHECK(crash(51, 4) == Action::retry);      // how long a step takes is not known
+  CHECK(crash(51, 4) == Action::stop);
+}
+
 TEST_CASE("saving the restored step again does not make the same crash a new one") {
   Story story;
   story.block(Outcome::stopped, 10);
