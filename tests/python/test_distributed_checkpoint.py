@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """torch.distributed.checkpoint on a run: a training that is stopped or killed and loads again ends in the same bits."""
 import collections
+import contextlib
 import math
+import re
+import resource
 
 import distributed_checkpoint_training as training
 import libckpt
@@ -31,6 +34,26 @@ def failure_in(exception_info) -> str:
 @pytest.mark.timeout(300)
 def test_a_training_killed_at_any_batch_ends_in_the_same_bits(ends_alike_when_killed):
     ends_alike_when_killed("distributed_checkpoint_training", 40, 0.02)
+
+
+def test_the_guides_loop_goes_on_where_it_was_stopped(open_writer, repository):
+    text = (repository / "docs/python.md").read_text()
+    block = re.search(r"(?s)### torch.distributed.checkpoint\n\n```python\n(.*?)```", text)[1].replace("1000", "300")
+    states = []
+
+    def train_step(state):
+        state["step"] += 1
+        state["x"] += state["step"]
+        if state["step"] == 250 and len(states) == 1:
+            names["writer"]._session.ask_to_stop("the test says so")
+    code = compile(block.replace("writer = StorageWriter()", "writer = open_writer()"), "python.md", "exec")
+    for _ in range(2):
+        states.append({"step": 0, "x": torch.zeros(3)})
+        names = {"state": states[-1], "train_step": train_step, "open_writer": open_writer}
+        with contextlib.suppress(libckpt.Stopped):
+            exec(code, names)
+    assert [state["step"] for state in states] == [250, 300]
+    assert states[1]["x"].tolist() == [sum(range(301))] * 3
 
 
 def saved_in_the_background(state, **arguments):
@@ -184,6 +207,32 @@ def test_what_cannot_be_saved_is_named_and_the_older_snapshot_stands(open_writer
         dcp.save({"x": torch.ones(1), "config": {"what": object()}}, storage_writer=writer)
     assert "'config.what' (builtins.object) cannot be saved" in failure_in(refusal)
     assert libckpt.open(writer.directory).step == 0
+
+
+@pytest.fixture
+def small_files_only():
+    """with small_files_only(): no file of this process grows beyond 64 KiB, as on a disk without space."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    @contextlib.contextmanager
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
+        yield
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    yield limit
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_save_that_the_disk_refuses_is_an_error_and_the_next_one_counts(small_files_only, open_writer):
+    writer, state = open_writer(), {"x": torch.rand(100_000)}
+    dcp.save({"x": torch.ones(1)}, storage_writer=writer, checkpoint_id=1)
+    with small_files_only(), pytest.raises(CheckpointException) as refusal:
+        dcp.save(state, storage_writer=writer, checkpoint_id=2)
+    assert "File too large" in failure_in(refusal)
+    assert writer.step == libckpt.open(writer.directory).step == 1
+    dcp.save(state, storage_writer=writer, checkpoint_id=2)
+    assert writer.step == libckpt.open(writer.directory).step == 2
+    writer.complete()
 
 
 def test_several_ranks_are_refused(open_writer):
