@@ -41,4 +41,17 @@ inline hid_t open_target(hid_t group, const H5L_info_t& link) {
 #endif
 }
 
+// Every object of a file, each once.
+#if H5_VERSION_GE(1, 12, 0)
+using ObjectInfo = H5O_info2_t;
+inline herr_t visit_objects(hid_t file, H5O_iterate2_t take, void* data) {
+  return H5Ovisit3(file, H5_INDEX_NAME, H5_ITER_NATIVE, take, data, H5O_INFO_BASIC);
+}
+#else
+using ObjectInfo = H5O_info_t;
+inline herr_t visit_objects(hid_t file, H5O_iterate_t take, void* data) {
+  return H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_NATIVE, take, data, H5O_INFO_BASIC);
+}
+#endif
+
 }  // namespace ckpt::snapshot

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoints/choose.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/error.hpp"
+#include "checkpoints/judgement.hpp"
+#include "io/publish.hpp"
+#include "rundir/json_fields.hpp"
+#include "rundir/listing.hpp"
+
+namespace ckpt::checkpoints {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::uint64_t longest_setting = 1u << 20;
+
+std::string path_of_setting(const std::string& run_directory) { return run_directory + "/checkpoints.json"; }
+
+std::string why_rejected(const Judged& judged, const Search& search) {
+  if (judged.finding.state == Wholeness::broken) return judged.finding.reason;
+  return changed_since(judged.version, search.remembered);
+}
+
+}  // namespace
+
+std::vector<Candidate> list_candidates(io::FileSystem& fs, const Search& search) {
+  std::vector<Candidate> candidates = search.pattern.list(fs);
+  std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.modified <= search.since; });
+  if (!search.pattern.names_one_file()) return candidates;
+  for (Candidate copy : list_copies(fs, search.copies, search.pattern.text())) {
+    copy.order.clear();  // of copies among themselves, which is no order of checkpoints
+    candidates.push_back(std::move(copy));
+  }
+  return candidates;
+}
+
+std::string changed_since(const Version& version, const std::vector<Version>& remembered) {
+  const auto same = std::find_if(remembered.begin(), remembered.end(),
+                                 [&](const Version& one) { return one.candidate.same_version(version.candidate); });
+  if (same == remembered.end() || same->crc == version.crc) return {};
+  return "its bytes are not those that were found whole, although its time and size are the same: the disk has changed "
+         "them";
+}
+
+Choice choose(io::FileSystem& fs, const Search& search) {
+  Choice choice;
+  for (const Candidate& candidate : list_candidates(fs, search)) {
+    const Judged judged = Judgement(fs, candidate, std::nullopt).wait();
+    const std::string why = why_rejected(judged, search);
+    if (why.empty()) {
+      choice.newest = judged.version;
+      break;
+    }
+    choice.rejected.push_back({candidate.path, why});
+  }
+  return choice;
+}
+
+std::optional<Setting> read_setting(io::FileSystem& fs, const std::string& run_directory) {
+  const auto text = rundir::read_if_there(fs, path_of_setting(run_directory), longest_setting);
+  if (!text) return std::nullopt;
+  const json value = json::parse(*text, nullptr, false);
+  Setting setting;
+  setting.pattern = rundir::text_in(value, "pattern");
+  setting.directory = rundir::text_in(value, "directory");
+  if (const auto since = rundir::number_in(value, "since")) setting.since = *since;
+  if (setting.pattern.empty())
+    fail(CKPT_ERR_DAMAGED, "'{}' does not tell where the checkpoints are; remove it to have it written anew",
+         path_of_setting(run_directory));
+  return setting;
+}
+
+std::vector<Candidate> list_of_run(io::FileSystem& fs, const std::string& run_directory) try {
+  const auto setting = read_setting(fs, run_directory);
+  if (!setting) return {};
+  const bool is_relative = !setting->pattern.starts_with('/') && !setting->pattern.starts_with("~/");
+  const Pattern pattern(is_relative ? setting->directory + '/' + setting->pattern : setting->pattern);
+  return list_candidates(fs, {pattern, setting->since, run_directory + "/kept/checkpoints", {}});
+} catch (const Error&) {
+  return {};
+}
+
+void write_setting(io::FileSystem& fs, const std::string& run_directory, const Setting& setting,
+                   std::uint32_t permissions) {
+  const json value = {{"pattern", setting.pattern},
+                      {"directory", setting.directory},
+                      {"since", std::isfinite(setting.since) ? json(setting.since) : json()}};
+  io::replace_file(fs, path_of_setting(run_directory), value.dump(2) + "\n", permissions);
+}
+
+}  // namespace ckpt::checkpoints

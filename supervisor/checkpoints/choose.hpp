@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which checkpoint a block goes on from: the newest one that is whole.
+#pragma once
+
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoints/version.hpp"
+
+namespace ckpt::checkpoints {
+
+struct Search {
+  Pattern pattern;
+  // Of a run that started over: what was there then is older, or as old (wall seconds). The others take what is there.
+  double since = -std::numeric_limits<double>::infinity();
+  std::string copies;               // the directory of the copies of a file that is overwritten in place
+  std::vector<Version> remembered;  // found whole by earlier blocks, newest first
+};
+
+struct Rejected {
+  std::string path, reason;
+};
+
+struct Choice {
+  std::optional<Version> newest;   // whole, or of a format that does not tell
+  std::vector<Rejected> rejected;  // that would have been newer
+};
+
+// Newest first; copies, which are older than what they are of, last.
+std::vector<Candidate> list_candidates(io::FileSystem& fs, const Search& search);
+// Why the version is not what was found whole under that name, of that size and time; empty: it is, or nobody looked.
+std::string changed_since(const Version& version, const std::vector<Version>& remembered);
+
+// Reads what it judges: as long as a restore. To be called while no program of the run is writing.
+Choice choose(io::FileSystem& fs, const Search& search);
+
+// RUN/checkpoints.json: where the run's program keeps its checkpoints, for later blocks and for `ckpt`.
+struct Setting {
+  std::string pattern;
+  double since = -std::numeric_limits<double>::infinity();
+  std::string directory;  // that a relative pattern starts from
+};
+std::optional<Setting> read_setting(io::FileSystem& fs, const std::string& run_directory);
+// What is there by that setting, newest first, not judged; empty where there is none, or it cannot be read.
+std::vector<Candidate> list_of_run(io::FileSystem& fs, const std::string& run_directory);
+void write_setting(io::FileSystem& fs, const std::string& run_directory, const Setting& setting,
+                   std::uint32_t permissions);
+
+}  // namespace ckpt::checkpoints

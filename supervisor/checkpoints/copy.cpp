@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoints/copy.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "io/clone.hpp"
+#include "io/publish.hpp"
+
+namespace ckpt::checkpoints {
+namespace {
+
+constexpr std::size_t piece_bytes = 4u << 20;
+
+struct Name {
+  std::string stem, ending;  // "last", ".pt"
+};
+
+Name split(const std::string& path) {
+  const std::string name = io::base_name(path);
+  const std::size_t dot = name.rfind('.');
+  return dot == 0 || dot == std::string::npos ? Name{name, ""} : Name{name.substr(0, dot), name.substr(dot)};
+}
+
+void copy_bytes(io::File& from, io::File& to, const std::string& path) {
+  std::vector<std::byte> piece(piece_bytes);
+  for (std::uint64_t at = 0;;) {
+    std::size_t taken = 0;
+    int error = from.read_at(at, piece, taken);
+    if (error == 0 && taken > 0) error = to.write_at(at, std::span(piece).first(taken));
+    if (error != 0) fail_io(error, "cannot copy '{}'", path);
+    if (taken == 0) return;
+    at += taken;
+  }
+}
+
+void fill(io::FileSystem& fs, const std::string& path, const std::string& copy, std::uint32_t permissions) {
+  std::unique_ptr<io::File> from, to;
+  int error = fs.open(path, io::OpenMode::read, 0, from);
+  if (error == 0) error = fs.open(copy, io::OpenMode::create_new, permissions, to);
+  if (error != 0) fail_io(error, "cannot copy '{}' to '{}'", path, copy);
+  if (io::clone_content(path, copy) != 0) copy_bytes(*from, *to, path);
+  error = to->sync();
+  if (error == 0) error = to->close();
+  if (error != 0) fail_io(error, "cannot copy '{}' to '{}'", path, copy);
+}
+
+// One copy is made at a time; what else is there was left by a block that was killed.
+void remove_abandoned(io::FileSystem& fs, const std::string& directory) {
+  std::vector<std::string> names;
+  static_cast<void>(fs.list(directory, names));
+  for (const std::string& name : names)
+    if (io::is_temporary_name(name)) static_cast<void>(fs.remove(directory + '/' + name));
+}
+
+}  // namespace
+
+std::string copy_aside(io::FileSystem& fs, const std::string& path, const KeepRule& rule) {
+  if (const int error = fs.make_directory(rule.directory, rule.directory_permissions); error != 0 && error != EEXIST)
+    fail_io(error, "cannot make '{}'", rule.directory);
+  const std::string copy = io::temporary_name(rule.directory + '/' + io::base_name(path));
+  try {
+    fill(fs, path, copy, rule.file_permissions);
+  } catch (const Error&) {
+    static_cast<void>(fs.remove(copy));
+    throw;
+  }
+  return copy;
+}
+
+std::string publish_copy(io::FileSystem& fs, const std::string& temporary, const std::string& original,
+                         const KeepRule& rule) {
+  const auto [stem, ending] = split(original);
+  const std::vector<Candidate> before = list_copies(fs, rule.directory, original);
+  const std::uint64_t number =
+      !before.empty() && before.front().order[0] == rule.block ? before.front().order[1] + 1 : 1;
+  const std::string path = fmt::format("{}/{}.b{:04}-{}{}", rule.directory, stem, rule.block, number, ending);
+  io::publish_new(fs, temporary, path);
+  remove_abandoned(fs, rule.directory);
+  for (std::size_t i = rule.most - 1; i < before.size(); ++i) static_cast<void>(fs.remove(before[i].path));
+  return path;
+}
+
+std::vector<Candidate> list_copies(io::FileSystem& fs, const std::string& directory, const std::string& original) {
+  const auto [stem, ending] = split(original);
+  std::vector<std::string> names;
+  static_cast<void>(fs.list(directory, names));  // absent: none
+  std::vector<Candidate> copies;
+  for (const std::string& name : names) {
+    Candidate copy;
+    unsigned long long block = 0, number = 0;
+    if (!name.starts_with(stem + ".b") || std::sscanf(name.c_str() + stem.size(), ".b%llu-%llu", &block, &number) != 2)
+      continue;
+    if (name != fmt::format("{}.b{:04}-{}{}", stem, block, number, ending)) continue;
+    io::FileInfo info;
+    if (fs.info(directory + '/' + name, info) != 0) continue;
+    copy.path = directory + '/' + name;
+    copy.order = {block, number};
+    copy.modified = info.modified;
+    copy.bytes = info.size_bytes;
+    copies.push_back(std::move(copy));
+  }
+  std::sort(copies.begin(), copies.end(),
+            [](const Candidate& one, const Candidate& other) { return is_newer(one, other); });
+  return copies;
+}
+
+}  // namespace ckpt::checkpoints

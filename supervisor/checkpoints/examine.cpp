@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+
+#include "base/error.hpp"
+#include "checkpoints/finding.hpp"
+#include "checkpoints/formats.hpp"
+#include "io/publish.hpp"
+
+namespace ckpt::checkpoints {
+namespace {
+
+constexpr std::uint64_t head_bytes = 16;
+
+constexpr std::string_view endings_of_state[] = {".pt",    ".pth", ".ckpt", ".bin",    ".safetensors", ".h5",
+                                                 ".keras", ".npy", ".npz",  ".distcp", ".metadata"};
+
+// Marks and small text beside the arrays may be empty.
+bool must_hold_something(const std::string& name, int depth) {
+  const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };
+  return depth == 0 || std::any_of(std::begin(endings_of_state), std::end(endings_of_state), ends);
+}
+
+Finding examine_file(io::FileSystem& fs, const std::string& path, int depth) {
+  Bytes file(fs, path);
+  const std::string name = io::base_name(path), head = file.head(head_bytes);
+  if (head.empty() && must_hold_something(name, depth)) throw Broken{"it is empty"};
+  if (name.ends_with(".distcp"))
+    return {Wholeness::unknown, "torch.distributed.checkpoint", ""};  // pieces one after another
+  if (is_zip(head)) return examine_zip(file, name);
+  if (is_hdf5(head)) return examine_hdf5(fs, path, file);
+  if (is_numpy(head)) return examine_numpy(file);
+  if (is_safetensors(head, name)) return examine_safetensors(file);
+  if (is_pickle(head)) return examine_pickle(file);
+  return {Wholeness::unknown, "unknown format", ""};
+}
+
+bool is_there(io::FileSystem& fs, const std::string& path) {
+  io::FileInfo info;
+  return fs.info(path, info) == 0;
+}
+
+Finding examine_what_is_there(io::FileSystem& fs, const std::string& path, int depth) {
+  io::FileInfo info;
+  if (const int error = fs.info(path, info)) {
+    if (error == ENOENT && is_there(fs, path + ".index")) return examine_tensorflow(fs, path);
+    fail_io(error, "cannot read '{}'", path);
+  }
+  if (info.kind == io::FileKind::directory) return examine_directory(fs, path, depth);
+  if (info.kind == io::FileKind::file) return examine_file(fs, path, depth);
+  throw Broken{"it is neither a file nor a directory"};
+}
+
+}  // namespace
+
+Finding examine_at_depth(io::FileSystem& fs, const std::string& path, int depth) try {
+  return examine_what_is_there(fs, path, depth);
+} catch (const Broken& broken) {
+  return {Wholeness::broken, "", broken.reason};
+}
+
+Finding examine(io::FileSystem& fs, const std::string& path) { return examine_at_depth(fs, path, 0); }
+
+}  // namespace ckpt::checkpoints

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether a checkpoint that another program wrote is whole. Nothing of it is executed or unpickled.
+#pragma once
+
+#include <string>
+
+#include "io/file_system.hpp"
+
+namespace ckpt::checkpoints {
+
+enum class Wholeness {
+  whole,    // its own structure says so, and its checksums where it has any
+  broken,   // proven: cut short, damaged, or still being written
+  unknown,  // nothing in it tells; one that nobody writes and that does not change is taken
+};
+
+struct Finding {
+  Wholeness state = Wholeness::unknown;
+  std::string format;  // "PyTorch", "HDF5", …
+  std::string reason;  // of what is not whole: one line for people
+};
+
+// A file, a directory, or the prefix of a TensorFlow checkpoint (PREFIX.index, PREFIX.data-00000-of-00001).
+// What cannot be read throws Error; what is not there is CKPT_ERR_NOT_FOUND.
+Finding examine(io::FileSystem& fs, const std::string& path);
+
+}  // namespace ckpt::checkpoints

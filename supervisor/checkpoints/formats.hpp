@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// One function for each format: returns what is known of a file that is as whole as the format can tell, throws Broken with
+// the reason for one that is not.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "checkpoints/bytes.hpp"
+#include "checkpoints/finding.hpp"
+
+namespace ckpt::checkpoints {
+
+bool is_zip(std::string_view head);
+Finding examine_zip(Bytes& file, const std::string& name);  // PyTorch, Lightning, .keras, .npz
+
+bool is_pickle(std::string_view head);
+Finding examine_pickle(Bytes& file);  // also PyTorch's from before 1.6
+
+bool is_numpy(std::string_view head);
+Finding examine_numpy(Bytes& file);
+
+bool is_safetensors(std::string_view head, const std::string& name);
+Finding examine_safetensors(Bytes& file);
+
+bool is_hdf5(std::string_view head);
+Finding examine_hdf5(io::FileSystem& fs, const std::string& path, Bytes& file);
+
+Finding examine_tensorflow(io::FileSystem& fs, const std::string& prefix);
+
+Finding examine_directory(io::FileSystem& fs, const std::string& path, int depth);
+// A file or directory by its content; in a directory of depth `depth` below what was asked for.
+Finding examine_at_depth(io::FileSystem& fs, const std::string& path, int depth);
+
+}  // namespace ckpt::checkpoints

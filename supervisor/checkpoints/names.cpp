@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoints/names.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace ckpt::checkpoints {
+namespace {
+
+constexpr std::string_view unfinished_endings[] = {".tmp",        ".temp", ".part", ".partial",
+                                                   ".incomplete", ".lock", ".swp",  "~"};
+constexpr std::string_view unfinished_beginnings[] = {"tmp-", "tmp_", "temp-"};
+constexpr std::string_view unfinished_parts[] = {".tmp-", ".tmp.", ".orbax-checkpoint-tmp"};
+
+}  // namespace
+
+bool is_unfinished_name(std::string_view name) noexcept {
+  const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };
+  const auto begins = [&](std::string_view beginning) { return name.starts_with(beginning); };
+  const auto holds = [&](std::string_view part) { return name.find(part) != std::string_view::npos; };
+  return std::any_of(std::begin(unfinished_endings), std::end(unfinished_endings), ends) ||
+         std::any_of(std::begin(unfinished_beginnings), std::end(unfinished_beginnings), begins) ||
+         std::any_of(std::begin(unfinished_parts), std::end(unfinished_parts), holds);
+}
+
+bool is_no_checkpoint(std::string_view name) noexcept {
+  return name.starts_with('.') || name == "checkpoint" || is_unfinished_name(name);
+}
+
+}  // namespace ckpt::checkpoints

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the name of a file tells of it.
+#pragma once
+
+#include <string_view>
+
+namespace ckpt::checkpoints {
+
+// What programs call a file until it is complete: "x.pt.tmp", "x.part", "x~", ".x.swp", "tmp-checkpoint-100",
+// "5.orbax-checkpoint-tmp-1700".
+bool is_unfinished_name(std::string_view name) noexcept;
+// Those, whatever is hidden, and lists of checkpoints (TensorFlow's file "checkpoint").
+bool is_no_checkpoint(std::string_view name) noexcept;
+
+}  // namespace ckpt::checkpoints

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <catch2/catch.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include "checkpoints/choose.hpp"
+#include "checkpoints/judgement.hpp"
+#include "unit/checkpoints/sample_copies.hpp"
+
+using namespace ckpt;
+using namespace ckpt::checkpoints;
+
+namespace {
+
+struct Checkpoints {
+  Folder folder;
+  Search search{Pattern(folder.path("model-{epoch}.*")), -INFINITY, folder.path("kept"), {}};
+
+  Choice choose() const { return checkpoints::choose(io::file_system(), search); }
+};
+
+}  // namespace
+
+TEST_CASE("the newest whole one is chosen, broken ones are named with the reason and stay") {
+  Checkpoints here;
+  here.folder.write("model-1.pt", read_sample("pytorch.pt"));
+  here.folder.write("model-2.h5", read_sample("model.h5"));
+  here.folder.write("model-3.pt", read_sample("pytorch.pt").substr(0, 1000));
+  const Choice choice = here.choose();
+  REQUIRE(choice.newest);
+  CHECK(describe(*choice.newest) == "model-2.h5 (epoch 2)");
+  REQUIRE(choice.rejected.size() == 1);
+  CHECK(choice.rejected[0].path == here.folder.path("model-3.pt"));
+  CHECK(choice.rejected[0].reason.find("was cut short") != std::string::npos);
+  CHECK(std::filesystem::exists(here.folder.path("model-3.pt")));
+}
+
+TEST_CASE("what was there when the run started over is not chosen") {
+  Checkpoints here;
+  here.folder.write("model-300.pt", read_sample("pytorch.pt"));
+  here.search.since = here.search.pattern.list(io::file_system()).front().modified;
+  CHECK_FALSE(here.choose().newest);
+}
+
+TEST_CASE("a flipped bit in a format without checksums is found where the file was seen whole before") {
+  Checkpoints here;
+  std::string bytes = read_sample("model.h5");
+  here.folder.write("model-1.h5", bytes);
+  const auto seen = here.choose().newest;
+  REQUIRE(seen);
+  here.search.remembered = {*parse_version(to_json(*seen))};
+  bytes[bytes.size() - 3] ^= 4;
+  struct stat before{};
+  ::stat(seen->path().c_str(), &before);
+  here.folder.write("model-1.h5", bytes);
+  const timespec times[2] = {before.st_atim, before.st_mtim};
+  ::utimensat(AT_FDCWD, seen->path().c_str(), times, 0);
+  const Choice choice = here.choose();
+  CHECK_FALSE(choice.newest);
+  REQUIRE(choice.rejected.size() == 1);
+  CHECK(choice.rejected[0].reason.find("the disk has changed them") != std::string::npos);
+}
+
+TEST_CASE("what HDF5 cannot bear takes nobody down") {
+  Checkpoints here;
+  const std::string bytes = read_sample("model.h5");
+  for (std::size_t at = 8; at < bytes.size(); at += 211) {
+    std::string flipped = bytes;
+    flipped[at] = static_cast<char>(~flipped[at]);
+    here.folder.write("model-1.h5", flipped);
+    here.choose();
+  }
+}
+
+TEST_CASE("the same state once more is no newer one") {
+  const auto version = [](std::uint64_t epoch, double modified, std::uint32_t crc) {
+    return Version{{"model.pt", {epoch}, epoch, std::nullopt, modified, 100}, "PyTorch", crc, ""};
+  };
+  CHECK(is_newer(version(2, 1, 7), std::nullopt));
+  CHECK_FALSE(is_newer(std::nullopt, version(2, 1, 7)));
+  CHECK(is_newer(version(3, 1, 8), version(2, 2, 7)));
+  CHECK_FALSE(is_newer(version(2, 5, 8), version(2, 2, 7)));
+  CHECK_FALSE(is_newer(version(3, 5, 7), version(2, 2, 7)));
+}
+
+TEST_CASE("where the checkpoints are is remembered") {
+  const Folder folder;
+  CHECK_FALSE(read_setting(io::file_system(), folder.path("")));
+  write_setting(io::file_system(), folder.path(""), {"x/*.pt", 12.5, "/there"}, 0600);
+  const auto setting = read_setting(io::file_system(), folder.path(""));
+  REQUIRE(setting);
+  CHECK(setting->pattern == "x/*.pt");
+  CHECK(setting->since == 12.5);
+  CHECK(setting->directory == "/there");
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+
+#include "base/error.hpp"
+#include "checkpoints/pattern.hpp"
+#include "unit/checkpoints/sample_copies.hpp"
+
+using namespace ckpt;
+using namespace ckpt::checkpoints;
+
+namespace {
+
+std::vector<std::string> names(const Folder& folder, const std::string& pattern) {
+  std::vector<std::string> result;
+  for (const Candidate& candidate : Pattern(folder.path(pattern)).list(io::file_system()))
+    result.push_back(candidate.path.substr(folder.path("").size()));
+  return result;
+}
+
+using Names = std::vector<std::string>;
+
+// The later in the list, the newer.
+void write_in_order(const Folder& folder, const Names& files) {
+  const auto now = std::filesystem::file_time_type::clock::now();
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    folder.write(files[i], "x");
+    std::filesystem::last_write_time(folder.path(files[i]), now - std::chrono::seconds(files.size() - i));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("the newest by time comes first, temporaries, hidden files and the best one are left out") {
+  const Folder folder;
+  write_in_order(
+      folder, {"9.pt", "10.pt", "best.pt", "11.pt.tmp", ".12.pt", "model_best.pt", "tmp-13.pt", "14.pt~", "notes.txt"});
+  CHECK(names(folder, "*.pt") == Names{"10.pt", "9.pt"});
+  CHECK(names(folder, "*") == Names{"notes.txt", "10.pt", "9.pt"});
+  CHECK(names(folder, "*best*.pt") == Names{"model_best.pt", "best.pt"});
+}
+
+TEST_CASE("numbers in names outrank the time, and are compared as numbers") {
+  const Folder folder;
+  write_in_order(folder,
+                 {"model-10.pt", "model-9.pt", "model-x.pt", "w.03-0.51.h5", "w.12-0.40.h5", "e2-s7.pt", "e1-s900.pt"});
+  CHECK(names(folder, "model-{epoch}.pt") == Names{"model-10.pt", "model-9.pt"});
+  CHECK(names(folder, "w.{epoch:02d}-{val_loss:.2f}.h5") == Names{"w.12-0.40.h5", "w.03-0.51.h5"});
+  CHECK(names(folder, "e{epoch}-s{step}.pt") == Names{"e2-s7.pt", "e1-s900.pt"});
+  const auto newest = Pattern(folder.path("e{epoch}-s{step}.pt")).list(io::file_system()).front();
+  CHECK(newest.epoch == 2);
+  CHECK(newest.step == 7);
+  CHECK(describe(newest) == "e2-s7.pt (epoch 2)");
+}
+
+TEST_CASE("patterns reach over folders, and the files of TensorFlow are one checkpoint") {
+  const Folder folder;
+  std::filesystem::create_directories(folder.path("version_0"));
+  std::filesystem::create_directories(folder.path("version_1"));
+  write_in_order(folder,
+                 {"version_1/a.ckpt", "version_0/b.ckpt", "tf-3.data-00000-of-00001", "tf-3.index", "checkpoint"});
+  CHECK(names(folder, "version_*/*.ckpt") == Names{"version_0/b.ckpt", "version_1/a.ckpt"});
+  CHECK(names(folder, "tf-{step}*") == Names{"tf-3"});
+  CHECK(names(folder, "nothing/*.pt").empty());
+}
+
+TEST_CASE("a pattern knows what it would have been expanded to") {
+  CHECK(Pattern("runs/*.pt").matches("runs/model-3.pt"));
+  CHECK_FALSE(Pattern("runs/*.pt").matches("other/model-3.pt"));
+  CHECK(Pattern("runs/last.pt").names_one_file());
+  CHECK_FALSE(Pattern("runs/[ab].pt").names_one_file());
+  CHECK_THROWS_AS(Pattern("runs/"), Error);
+}
+
+TEST_CASE("signs of regular expressions in names are meant as they are") {
+  const Folder folder;
+  write_in_order(folder, {"a+b(1).pt", "aab1.pt", "axpt"});
+  CHECK(names(folder, "a+b(?).pt") == Names{"a+b(1).pt"});
+  CHECK(names(folder, "a*.pt") == Names{"aab1.pt", "a+b(1).pt"});
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+
+#include "checkpoints/finding.hpp"
+#include "unit/checkpoints/sample_copies.hpp"
+
+using namespace ckpt;
+using namespace ckpt::checkpoints;
+
+namespace {
+
+const std::vector<std::pair<std::string, std::string>> whole_files = {{"pytorch.pt", "PyTorch"},
+                                                                      {"pytorch-without-checksums.pt", "PyTorch"},
+                                                                      {"model.keras", "Keras"},
+                                                                      {"model.h5", "HDF5"},
+                                                                      {"model.weights.h5", "HDF5"},
+                                                                      {"checked.h5", "HDF5"},
+                                                                      {"weights.safetensors", "safetensors"},
+                                                                      {"array.npy", "NumPy"},
+                                                                      {"arrays.npz", "NumPy"},
+                                                                      {"compressed.npz", "NumPy"}};
+
+Finding examine(const std::string& path) { return checkpoints::examine(io::file_system(), path); }
+
+// Every length of the first and the last part, and some between.
+std::size_t next_length(std::size_t length, std::size_t all) {
+  constexpr std::size_t closely = 200, far = 97;
+  return length + (length < closely || length + closely > all ? 1 : std::min(far, all - closely - length + 1));
+}
+
+}  // namespace
+
+TEST_CASE("what the libraries write is whole") {
+  const auto [name, format] = GENERATE(from_range(whole_files));
+  const Finding finding = examine(std::string(CKPT_SAMPLES) + '/' + name);
+  INFO(name << ": " << finding.reason);
+  CHECK(finding.state == Wholeness::whole);
+  CHECK(finding.format == format);
+}
+
+TEST_CASE("a file that was cut short at any place is not whole") {
+  const auto [name, format] = GENERATE(from_range(whole_files));
+  const std::string bytes = read_sample(name);
+  const Folder folder;
+  for (std::size_t length = 0; length < bytes.size(); length = next_length(length, bytes.size())) {
+    folder.write(name, bytes.substr(0, length));
+    INFO(name << " cut to " << length << " of " << bytes.size());
+    CHECK(examine(folder.path(name)).state != Wholeness::whole);
+  }
+}
+
+TEST_CASE("a file of which the end is not yet written is not whole") {
+  const auto [name, format] = GENERATE(from_range(whole_files));
+  std::string bytes = read_sample(name);
+  std::fill(bytes.end() - static_cast<std::ptrdiff_t>(bytes.size() / 2), bytes.end(), '\0');
+  const Folder folder;
+  folder.write(name, bytes);
+  const bool says_nothing_of_its_content = name == "array.npy" || name == "weights.safetensors" || format == "HDF5";
+  if (!says_nothing_of_its_content) CHECK(examine(folder.path(name)).state == Wholeness::broken);
+}
+
+TEST_CASE("every flipped bit in a tensor of PyTorch is found, which torch.load does not do") {
+  std::string bytes = read_sample("pytorch.pt");
+  const std::size_t head = bytes.find("/data/0") - std::string("pytorch").size() - 30;
+  const auto length_at = [&](std::size_t at) {
+    return static_cast<std::size_t>(static_cast<unsigned char>(bytes[at])) +
+           256 * static_cast<unsigned char>(bytes[at + 1]);
+  };
+  const std::size_t begin = head + 30 + length_at(head + 26) + length_at(head + 28);
+  const Folder folder;
+  for (std::size_t bit = 0; bit < 8 * 7 * 5 * sizeof(float); ++bit) {
+    std::string flipped = bytes;
+    flipped[begin + bit / 8] = static_cast<char>(flipped[begin + bit / 8] ^ (1 << bit % 8));
+    folder.write("x.pt", flipped);
+    const Finding finding = examine(folder.path("x.pt"));
+    REQUIRE(finding.state == Wholeness::broken);
+    REQUIRE(finding.reason == "its entry 'pytorch/data/0' does not match its checksum (CRC-32)");
+  }
+}
+
+TEST_CASE("no flipped byte makes a reader crash or read beyond the file") {
+  const auto [name, format] = GENERATE(from_range(whole_files));
+  if (format == "HDF5") return;  // in a process of its own: judgement
+  const std::string bytes = read_sample(name);
+  const Folder folder;
+  for (std::size_t at = 0; at < bytes.size(); at = next_length(at, bytes.size())) {
+    std::string flipped = bytes;
+    flipped[at] = static_cast<char>(~flipped[at]);
+    folder.write(name, flipped);
+    examine(folder.path(name));
+  }
+}
+
+TEST_CASE("a file of a newer HDF5 than ours is not called damaged") {
+  CHECK(examine(std::string(CKPT_SAMPLES) + "/newest.h5").state != Wholeness::broken);
+}
+
+TEST_CASE("of HDF5 checksums of metadata and Fletcher-32 are looked at") {
+  std::string bytes = read_sample("checked.h5");
+  const float value = 40;  // of the array, as it is stored; once more in the one without a checksum
+  const std::string stored(reinterpret_cast<const char*>(&value), sizeof value);
+  const std::size_t at =
+      GENERATE_COPY(std::size_t{8}, std::size_t{20}, std::size_t{40}, std::size_t{46}, bytes.rfind(stored));
+  bytes[at] = static_cast<char>(bytes[at] ^ 16);
+  const Folder folder;
+  folder.write("x.h5", bytes);
+  CHECK(examine(folder.path("x.h5")).state == Wholeness::broken);
+}
+
+TEST_CASE("PyTorch's old format tells where its pickles end, not where its arrays do") {
+  const std::string bytes = read_sample("old-pytorch.pt");
+  const Folder folder;
+  folder.write("x.pt", bytes);
+  CHECK(examine(folder.path("x.pt")).state == Wholeness::unknown);
+  folder.write("x.pt", bytes.substr(0, bytes.size() / 3));
+  CHECK(examine(folder.path("x.pt")).state == Wholeness::broken);
+}
+
+TEST_CASE("a directory is whole when all in it is") {
+  const Folder folder;
+  const std::string name = GENERATE("checkpoint-20", "distributed");
+  const std::string path = folder.sample(name);
+  CHECK(examine(path).state != Wholeness::broken);
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    const std::string file = entry.path().filename();
+    if (file == "trainer_state.json" || file == "model.safetensors.index.json") continue;
+    INFO(file);
+    std::filesystem::rename(entry.path(), folder.path("away"));
+    if (file != "optimizer.pt") CHECK(examine(path).state == Wholeness::broken);
+    std::filesystem::rename(folder.path("away"), entry.path());
+    if (!file.ends_with(".distcp")) {
+      folder.write(name + '/' + file, "");
+      CHECK(examine(path).state != Wholeness::whole);
+    }
+    std::filesystem::copy_file(std::string(CKPT_SAMPLES) + '/' + name + '/' + file, entry.path(),
+                               std::filesystem::copy_options::overwrite_existing);
+  }
+  folder.write(name + "/optimizer.pt.tmp", "");
+  CHECK(examine(path).reason == "optimizer.pt.tmp in it is still being written, or was never finished");
+}
+
+TEST_CASE("Orbax says by a file that all is there") {
+  const Folder folder;
+  std::filesystem::create_directories(folder.path("5/default"));
+  folder.write("5/default/array", "anything");
+  CHECK(examine(folder.path("5")).state == Wholeness::unknown);
+  folder.write("5/commit_success.txt", "");
+  CHECK(examine(folder.path("5")).state == Wholeness::whole);
+  folder.write("5/default/x.orbax-checkpoint-tmp-17", "");
+  CHECK(examine(folder.path("5")).state == Wholeness::broken);
+}
+
+TEST_CASE("what is no checkpoint format that is known here says nothing") {
+  const Folder folder;
+  folder.write("state.bin", "some state of a program of its own");
+  CHECK(examine(folder.path("state.bin")).state == Wholeness::unknown);
+  folder.write("state.bin", "");
+  CHECK(examine(folder.path("state.bin")).reason == "it is empty");
+}
