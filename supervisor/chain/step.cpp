@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 
 #include "base/quantity.hpp"
 
@@ -101,11 +102,18 @@ bool time_was_up(const BlockResult& block) {
   return block.linked && (block.asked == StopCause::deadline || block.asked == StopCause::job);
 }
 
+// By somebody, or the kernel's choice: where that met the program says nothing about the step.
+bool was_killed_from_outside(const BlockResult& block) {
+  constexpr int by_itself[] = {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+  return block.signal && block.crash != CrashKind::memory &&
+         std::find(std::begin(by_itself), std::end(by_itself), *block.signal) == std::end(by_itself);
+}
+
 // Both came as far, as exactly as that is known: a program is heard of once a second. It went there twice from different
 // snapshots, so those in between are no progress.
 bool ended_at_the_same_step(const BlockResult& one, const BlockResult& other) {
   constexpr double seconds_unknown = 3;
-  if (!one.last_step || !other.last_step || one.exit_code != other.exit_code || one.signal != other.signal) return false;
+  if (was_killed_from_outside(one) || was_killed_from_outside(other) || !one.last_step || !other.last_step || one.exit_code != other.exit_code || one.signal != other.signal) return false;
   const double apart = std::abs(static_cast<double>(*one.last_step) - static_cast<double>(*other.last_step));
   const double between_points = std::max(one.costs.between_points, other.costs.between_points);
   return apart == 0 || (between_points > 0 && apart * between_points < seconds_unknown);

@@ -2,6 +2,7 @@
 #include "chain/step.hpp"
 
 #include <catch2/catch.hpp>
+#include <csignal>
 
 using namespace ckpt;
 using namespace ckpt::supervisor;
@@ -200,6 +201,20 @@ TEST_CASE("a program that fails at the same step again is stopped, although it s
   const Decision decision = crash_at(1991, 300);   // as it was heard of, a second before its end
   CHECK(decision.action == Action::stop);
   CHECK(contains(decision.reason, "blocks 2 and 3 crashed at about step 1991"));
+}
+
+TEST_CASE("kills that meet a program at the same step are not its failure, unless its memory was used up") {
+  Story story;
+  const auto killed_at_100 = [&](CrashKind kind) {
+    BlockResult& last = story.begin();
+    last.last_step = 100;
+    last.signal = SIGKILL;
+    last.crash = kind;
+    return story.end(Outcome::crashed, 10).action;
+  };
+  for (int kills = 0; kills < 5; ++kills) CHECK(killed_at_100(CrashKind::program) == Action::retry);
+  CHECK(killed_at_100(CrashKind::memory) == Action::retry);
+  CHECK(killed_at_100(CrashKind::memory) == Action::stop);
 }
 
 TEST_CASE("crashes at unknown steps, far from one another or of another kind are not the same") {
