@@ -52,7 +52,7 @@ struct CommandLine {
   Hooks hooks;
   std::size_t keep = 2;
   bool check = false, json = false, here = false, fresh = false, accept_changes = false, no_wait = false, quiet = false;
-  bool share = false, strict = false;
+  bool share = false, strict = false, deterministic = false;
   bool allow_volatile = false, allow_other_owner = false;
   LogWish log = LogWish::automatic;
 };
@@ -71,6 +71,7 @@ void add_options(CLI::App& app, CommandLine& line) {
   app.add_flag("--fresh", line.fresh, "Start over; an old run of that name is moved to NAME.old-DATE");
   app.add_flag("--accept-changes", line.accept_changes, "Go on with a changed command, or with a complete run");
   app.add_flag("--strict", line.strict, "Refuse changed code, libraries or GPU model, instead of warning");
+  app.add_flag("--deterministic", line.deterministic, "Ask cuBLAS, Python and TensorFlow to be, by their variables");
   app.add_option("--keep", line.keep, "Snapshots to keep (default: 2)")->type_name("N")->check(CLI::Range(1, 1000000).description(""));
   app.add_option("--mtbf", line.mtbf, "Mean time between failures here, for the save interval (default: 24h)")
       ->type_name("TIME");
@@ -124,6 +125,7 @@ ChainOptions chain_options(const CommandLine& line, const std::vector<std::strin
   options.wait = !line.no_wait;
   options.share = line.share;
   options.strict = line.strict;
+  options.deterministic = line.deterministic;
   options.keep = line.keep;
   options.rules = {line.allow_volatile, line.allow_other_owner};
   if (!line.staging_size.empty()) options.staging_size = std::to_string(parse_size(line.staging_size));

@@ -307,7 +307,7 @@ void RunningBlock::request_stop(StopCause cause, const std::string& reason) {
 
 // Once. The program's own process only: the workers of a data loader must not die before it has saved.
 void RunningBlock::send_term() {
-  if (!term_sent_) ::kill(child_.pid(), SIGTERM);
+  if (!term_sent_) ::kill(program_inside(child_.pid()), SIGTERM);
   term_sent_ = true;
 }
 

@@ -49,6 +49,8 @@ struct BlockPlan {
   std::uint64_t about_blocks = 0;                   // of the whole chain, as far as can be said; 0: unknown
   bool linked_before = false;                       // an earlier block of this run linked libckpt
   std::string staging_size;                         // as the user wrote it; empty: not given
+  std::string experiment;                           // its key for experiment trackers; empty: none
+  bool deterministic = false;                       // frameworks are told to be
   std::vector<std::pair<std::string, std::string>> program_config;   // keys of ckpt_config_set
   OutputWay output = OutputWay::inherited;
   std::function<void()> once_started;               // what need not delay the program's start

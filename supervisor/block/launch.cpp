@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "block/neighbours.hpp"
+
 namespace ckpt::supervisor {
 
 // A bare name unsets: an outer ckptrun's values must not reach this program.
@@ -20,6 +22,10 @@ std::vector<std::string> environment_of_block(const BlockPlan& plan, const rundi
   variables.push_back(plan.resume ? "CKPT_RESUME=" + layout.snapshot(*plan.resume) : "CKPT_RESUME");
   variables.push_back(plan.data_directory.empty() ? "CKPT_DATA" : "CKPT_DATA=" + plan.data_directory);
   if (!plan.staging_size.empty()) variables.push_back("CKPT_STAGING_SIZE=" + plan.staging_size);
+  const auto add = [&](const std::vector<std::string>& more) { variables.insert(variables.end(), more.begin(), more.end()); };
+  add(tracker_variables(plan.experiment));
+  if (plan.deterministic) add(determinism_variables());
+  add(container_variables(variables));
   return variables;
 }
 

@@ -86,6 +86,13 @@ std::vector<pid_t> descendants() {
   return result;
 }
 
+std::vector<pid_t> children_of(pid_t pid) {
+  std::vector<pid_t> result;
+  for (const auto& [child, its_parent] : parents())
+    if (its_parent == pid) result.push_back(child);
+  return result;
+}
+
 bool end_descendants(Clock& clock, double grace_seconds, const std::function<bool()>& reap) {
   return signal_until_gone(clock, SIGTERM, grace_seconds, reap) || signal_until_gone(clock, SIGKILL, kill_seconds, reap);
 }

@@ -15,6 +15,11 @@ namespace ckpt::supervisor {
 void become_subreaper() noexcept;
 
 std::vector<pid_t> descendants();   // of this process, living ones (no zombies)
+std::vector<pid_t> children_of(pid_t pid);
+
+// The process that a container's launcher has started, as far down as `pid` is only that and shells around it: such a
+// launcher does not always pass signals on. `pid` itself where there is no container.
+pid_t program_inside(pid_t pid);
 
 // TERM, `grace_seconds`, KILL; returns when all are gone, or false when some do not die (they wait for a dead disk).
 // `reap` collects the ended ones and says whether a child is left: without a child there is no descendant either.

@@ -16,6 +16,7 @@
 #include "base/quantity.hpp"
 #include "block/block.hpp"
 #include "block/child.hpp"
+#include "block/neighbours.hpp"
 #include "block/patience.hpp"
 #include "block/result_record.hpp"
 #include "chain/ending.hpp"
@@ -313,6 +314,8 @@ void Chain::run_one(std::uint64_t block) {
   plan.about_blocks = survey_.outlook.about_blocks;
   plan.linked_before = linked_;
   plan.staging_size = options_.staging_size;
+  plan.experiment = experiment_of(run_.fs, layout_);
+  plan.deterministic = options_.deterministic;
   plan.program_config = options_.program_config;
   plan.output = options_.output;
   plan.once_started = [this, block] {

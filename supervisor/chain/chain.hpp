@@ -38,6 +38,7 @@ struct ChainOptions {
   rundir::DirectoryRules rules;
   bool share = false;                             // with the user's group
   std::string staging_size;
+  bool deterministic = false;
   std::vector<std::pair<std::string, std::string>> program_config;
   Preparation preparation;                        // of the node, before the program starts here
   Hooks hooks;

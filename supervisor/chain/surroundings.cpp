@@ -14,8 +14,10 @@
 #include <set>
 #include <string_view>
 
+#include "base/environment.hpp"
 #include "base/error.hpp"
 #include "base/quantity.hpp"
+#include "chain/python_packages.hpp"
 #include "rundir/ledger.hpp"
 
 namespace ckpt::supervisor {
@@ -113,18 +115,11 @@ std::string commit_of(const fs::path& folder) {
   return loose.empty() ? packed_commit(shared, branch) : loose;
 }
 
-// Of the environment whose bin/ holds the program: a virtual one, or conda's. The names tell the versions.
-std::string python_packages(const fs::path& program) {
-  std::set<std::string> packages;
-  for_each_in(program.parent_path().parent_path() / "lib", [&](const fs::path& library) {
-    if (!library.filename().string().starts_with("python3")) return true;
-    for_each_in(library / "site-packages", [&](const fs::path& package) {
-      if (package.extension() == ".dist-info") packages.insert(package.stem());
-      return true;
-    });
-    return true;
-  });
-  return fmt::format("{}", fmt::join(packages, " "));
+// As environment modules and Lmod tell them: "gcc/12:cuda/12.1".
+std::string loaded_modules() {
+  std::string modules = environment_variable("LOADEDMODULES");
+  std::replace(modules.begin(), modules.end(), ':', ' ');
+  return modules;
 }
 
 std::string gpu_models(const fs::path& proc) {
@@ -167,7 +162,8 @@ Surroundings look_around(const std::string& program, const std::vector<std::stri
   std::error_code unknown;
   Surroundings found = {{"program", executed}, {"the program's file", fingerprint(executed)},
                         {"commit", commit_of(script ? script->parent_path() : fs::current_path(unknown))},
-                        {"Python packages", python_packages(executed)}, {"GPU", gpu_models(proc)},
+                        {"Python packages", python_packages(executed)}, {"modules", loaded_modules()},
+                        {"GPU", gpu_models(proc)},
                         {"GPU driver", first_line(fs::path(proc) / "driver/nvidia/version")}};
   if (script) found[script->filename()] = fingerprint(*script);
   if (script && script->extension() == ".py")
@@ -182,8 +178,9 @@ std::string describe_change(const Surroundings& before, const Surroundings& now)
     const auto old = before.find(name);
     if (old == before.end() || old->second == value) continue;
     const auto before_words = words_of(old->second), words = words_of(value);
-    changes.push_back(name == "Python packages" ? difference(name, without(before_words, words), without(words, before_words))
-                                                : difference(name, old->second, value));
+    const bool is_list = name == "Python packages" || name == "modules";
+    changes.push_back(is_list ? difference(name, without(before_words, words), without(words, before_words))
+                              : difference(name, old->second, value));
   }
   return fmt::format("{}", fmt::join(changes, "; "));
 }

@@ -21,6 +21,7 @@ namespace ckpt::supervisor::doctor {
 struct RunFacts {
   std::string name;
   std::vector<std::string> command;          // of the program; empty: started without ckptrun
+  std::string container;                     // "apptainer": what starts its program; empty: none, as far as can be seen
   std::string script;                        // text of the job script that was submitted; empty: none is known
   bool links_libckpt = false;
   std::uint64_t state_bytes = 0;             // 0: no snapshot yet

@@ -8,6 +8,7 @@
 #include "base/environment.hpp"
 #include "base/error.hpp"
 #include "base/process_identity.hpp"
+#include "block/child.hpp"
 #include "chain/learned_times.hpp"
 #include "doctor/facts.hpp"
 #include "io/publish.hpp"
@@ -39,6 +40,17 @@ std::string read_script(io::FileSystem& fs, const std::string& path) try {
   return "";
 }
 
+// Of the command itself, or of the script that stands for a program ("python") in front of it.
+std::string container_of(io::FileSystem& fs, const std::string& word) {
+  const FoundProgram program = find_program(word);
+  std::string text = program.error_exit_code == 0 ? read_script(fs, program.path) : "";
+  const std::string interpreter = text.substr(0, text.find('\n'));
+  if (!interpreter.starts_with("#!") || !interpreter.ends_with("sh")) text.clear();
+  for (const char* name : {"apptainer", "singularity"})
+    if (io::base_name(word) == name || text.find(name) != std::string::npos) return name;
+  return {};
+}
+
 void read_submission(io::FileSystem& fs, const rundir::Layout& layout, RunFacts& run) {
   const auto submissions = rundir::read_submissions(fs, layout.directory());
   if (submissions.empty()) return;
@@ -50,6 +62,7 @@ RunFacts look_at_run(io::FileSystem& fs, const rundir::Layout& layout, const std
   RunFacts run;
   run.name = name;
   if (const auto record = rundir::read_run_record(fs, layout)) run.command = record->command;
+  if (!run.command.empty()) run.container = container_of(fs, run.command.front());
   const rundir::Blocks blocks(fs, layout, {});
   run.links_libckpt = blocks.links_libckpt();
   if (const auto claim = blocks.read_claim(blocks.newest())) run.block_seconds = claim->block_seconds;

@@ -82,6 +82,10 @@ Finding check_launcher(const Facts& facts) {
   if (!facts.run || facts.run->command.empty())
     return unknown(subject, "torchrun, uv run, conda run, apptainer and the like do not reliably pass signals on; with -r "
                    "RUN its command is looked at");
+  if (!facts.run->container.empty())
+    return good(subject, fmt::format("{} is between ckptrun and the program: a stop signal goes to the program inside, and "
+                                     "the CKPT_ variables get there with --cleanenv, too; the run's directory must be "
+                                     "there as well (--bind)", facts.run->container));
   const std::string launcher = launcher_in(facts.run->command);
   if (launcher.empty()) return good(subject, "none between ckptrun and the program of " + facts.run->name);
   if (facts.run->links_libckpt)

@@ -21,7 +21,10 @@ void put(const std::string& path, const std::string& text) {
 // A virtual environment, a training in a git work tree, a kernel that knows a GPU.
 struct Place {
   Place() {
+    for (const char* name : {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "EBPYTHONPREFIXES", "LOADEDMODULES"})
+      ::unsetenv(name);
     put(here / "venv/bin/python", "an interpreter");
+    put(here / "venv/pyvenv.cfg", "home = " + (here / "module/bin") + "\ninclude-system-site-packages = false\n");
     put(package("torch-2.1.0"), "");
     put(package("numpy-1.26.4"), "");
     put(here / "project/train.py", "import model");
@@ -70,6 +73,33 @@ TEST_CASE("of changed packages only those are named") {
   CHECK(describe_change(before, place.look()) == "Python packages: was torch-2.1.0, now torch-2.2.0");
 }
 
+TEST_CASE("packages are seen wherever Python finds them: below an environment, in a module's, on its path") {
+  const Place place;
+  put(place.here / "module/lib64/python3.11/dist-packages/scipy-1.11.dist-info/METADATA", "");
+  put(place.here / "more/pillow-10.0.egg-info/PKG-INFO", "");
+  CHECK(place.look().at("Python packages") == "numpy-1.26.4 torch-2.1.0");
+  put(place.here / "venv/pyvenv.cfg", "home = " + (place.here / "module/bin") + "\ninclude-system-site-packages = true\n");
+  ::setenv("PYTHONNOUSERSITE", "1", 1);
+  CHECK(place.look().at("Python packages") == "numpy-1.26.4 scipy-1.11 torch-2.1.0");
+  ::setenv("PYTHONPATH", (place.here / "none" + ":" + (place.here / "more")).c_str(), 1);
+  CHECK(place.look().at("Python packages") == "numpy-1.26.4 pillow-10.0 scipy-1.11 torch-2.1.0");
+  ::unsetenv("PYTHONPATH");
+  ::unsetenv("PYTHONNOUSERSITE");
+}
+
+TEST_CASE("of a shell's script the packages of the active environment count, and modules that were loaded") {
+  const Place place;
+  ::setenv("VIRTUAL_ENV", (place.here / "venv").c_str(), 1);
+  ::setenv("LOADEDMODULES", "gcc/12:cuda/12.1", 1);
+  const Surroundings before = look_around("/usr/bin/env", {"env", "bash"}, place.here / "proc");
+  ::setenv("LOADEDMODULES", "gcc/12:cuda/12.4", 1);
+  const Surroundings now = look_around("/usr/bin/env", {"env", "bash"}, place.here / "proc");
+  ::unsetenv("VIRTUAL_ENV");
+  ::unsetenv("LOADEDMODULES");
+  CHECK(now.at("Python packages") == "numpy-1.26.4 torch-2.1.0");
+  CHECK(describe_change(before, now) == "modules: was cuda/12.1, now cuda/12.4");
+}
+
 TEST_CASE("another GPU, none, and another commit are told with both values") {
   const Place place;
   const Surroundings before = place.look();
@@ -94,6 +124,7 @@ TEST_CASE("a commit is found in packed references, when detached, and from a wor
 }
 
 TEST_CASE("of a program that is no script there is less to see, and nothing fails") {
+  const Place clean;
   const testing::TemporaryDirectory here;
   put(here / "solver", "machine code");
   const Surroundings found = look_around(here / "solver", {"./solver", "no-such-file"}, here / "proc");

@@ -125,6 +125,14 @@ TEST_CASE("a launcher between ckptrun and a program without libckpt may swallow 
   CHECK(check_launcher(site()).verdict == Verdict::unknown);
 }
 
+TEST_CASE("a program in a container that ckptrun itself starts hears of a stop") {
+  Facts facts = with_run(site(), {"python", "train.py"});
+  facts.run->container = "singularity";
+  const Finding finding = check_launcher(facts);
+  CHECK(finding.verdict == Verdict::good);
+  CHECK(has(finding.text, "singularity is between ckptrun and the program"));
+}
+
 // ---- Time -------------------------------------------------------------------------------------------------------------
 
 TEST_CASE("the time limit is that of the partition meant") {
