@@ -220,7 +220,7 @@ UserScript read_user_script(const std::string& path) {
   if (!script.text.starts_with("#!"))
     fail(CKPT_ERR_CONFIG, "{} is no script: its first line must be #!/bin/bash, say (a command goes behind --)", path);
   if (script.text.find("\r\n") != std::string::npos)
-    fail(CKPT_ERR_CONFIG, "{0} has the line ends of DOS, which neither sbatch nor a shell understands; to mend it: "
+    fail(CKPT_ERR_CONFIG, "{0} has the line ends of DOS, which neither Slurm nor a shell understands; to mend it: "
          "sed -i 's/\\r$//' {0}", path);
   script.directives = supervisor::slurm::directives(script.text);
   find_ckptrun(script);
