@@ -124,7 +124,8 @@ void add_verbs(Verbs& verbs, CommandLine& line) {
   });
 
   const char* run = "A name below ./ckpt-runs, or a path";
-  for (CLI::App* verb : {status_, done_, stop, save}) verb->add_option("RUN,-r,--run", line.run, run)->type_name("");
+  for (CLI::App* verb : {status_, done_, stop, save})
+    verb->add_option("RUN,-r,--run", line.run, run)->type_name("")->check(not_empty);
   ls->add_option("RUN,-r,--run", line.run, "A run, or a folder of runs")->type_name("");
   show_->add_option("RUN,-r,--run", line.run, "A run, or a snapshot file")->type_name("");
   verify_->add_option("RUN,-r,--run", line.what, "Runs, or snapshot files")->type_name("");
@@ -149,10 +150,10 @@ void add_verbs(Verbs& verbs, CommandLine& line) {
   doctor->add_option("-p,--partition", line.partition, "The partition to look at (default: the run's, else the site's default)")
       ->type_name("NAME");
   for (CLI::App* verb : {unlock_, rollback_, fork_, rm})
-    verb->add_option("RUN,-r,--run", line.run, run)->type_name("")->required();
+    verb->add_option("RUN,-r,--run", line.run, run)->type_name("")->required()->check(not_empty);   // "$RUN" that is unset
   keep_->add_option("SNAPSHOT", line.snapshot, "A step, or a file in snapshots/ of a run")->type_name("")->required();
   keep_->add_option("NAME", line.name, "What it is called from now on")->type_name("")->required();
-  keep_->add_option("-r,--run", line.run, run)->type_name("RUN");
+  keep_->add_option("-r,--run", line.run, run)->type_name("RUN")->check(not_empty);
   rollback_->add_option("STEP", line.step, "Of a snapshot, as ckpt ls shows it, or the name of one that is kept")
       ->type_name("")->required();
   fork_->add_option("NEW", line.name, "The new run: a name below ./ckpt-runs, or a path")

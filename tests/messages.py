@@ -15,7 +15,8 @@ REASONS = ["libckpt/engine/lifecycle.cpp", "libckpt/engine/state.cpp", "libckpt/
            "supervisor/chain/chain.cpp", "supervisor/chain/plan.cpp", "supervisor/chain/queue.cpp",
            "supervisor/chain/scheduler.cpp", "supervisor/chain/step.cpp", "supervisor/plan/knowledge.cpp",
            "supervisor/plan/site_check.cpp", "supervisor/slurm/refusal.cpp", "supervisor/slurm/submit.cpp",
-           "supervisor/tools/request.cpp"]
+           "supervisor/tools/request.cpp", "supervisor/tools/rollback.cpp", "supervisor/tools/run_view.cpp",
+           "supervisor/tools/situation.cpp", "supervisor/tools/unlock.cpp"]
 # In these files, but nothing that is said: what is looked for in the output of programs, and a record's own words.
 NOT_SAID = {"No CUDA GPUs are available", "Traceback (most recent call last)", "Unable to open file", "…: ……, since …",
             "block …: program …", "block …: ……, since …"}

@@ -60,7 +60,8 @@ double safety_margin(double block_seconds) noexcept {
 }
 
 double first_save_after(const SavePolicy& policy) noexcept {
-  return std::min(longest_first_save_seconds, policy.block_seconds * first_save_share);
+  return std::min({longest_first_save_seconds, policy.block_seconds * first_save_share,
+                   policy.fixed_interval.value_or(longest_first_save_seconds)});
 }
 
 double save_interval(const SavePolicy& policy, const Costs& costs) noexcept {

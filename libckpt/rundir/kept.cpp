@@ -19,7 +19,7 @@ void check_kept_name(const std::string& name) {
   const auto is_unfit = [](unsigned char c) { return c < 0x20 || c == 0x7f || c == '/'; };
   if (name.empty() || name.size() > longest_kept_name || name.front() == '.' ||
       std::any_of(name.begin(), name.end(), is_unfit))
-    fail(CKPT_ERR_NAME, "a snapshot cannot be kept as '{}': a name has 1 to {} bytes, no '/', no '.' in front", name,
+    fail(CKPT_ERR_NAME, "a snapshot cannot be kept as '{}': a name has 1 to {} bytes, no '/', no control character, no '.' in front", name,
          longest_kept_name);
 }
 

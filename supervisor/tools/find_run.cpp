@@ -107,6 +107,10 @@ bool is_run(io::FileSystem& fs, const std::string& directory) {
   return is_directory(fs, directory + "/snapshots") && is_directory(fs, directory + "/blocks");
 }
 
+bool names_a_file(io::FileSystem& fs, const std::string& text) {
+  return !text.empty() && is_file(fs, text) && !is_run(fs, supervisor::identify_run(text).directory);
+}
+
 bool is_file(io::FileSystem& fs, const std::string& path) {
   io::FileInfo info;
   return fs.info(path, info) == 0 && info.kind == io::FileKind::file;

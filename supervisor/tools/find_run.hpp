@@ -12,6 +12,8 @@ namespace ckpt::tools {
 
 bool is_run(io::FileSystem& fs, const std::string& directory);
 bool is_file(io::FileSystem& fs, const std::string& path);
+// A file, unless a run has that name: compiled programs lie beside the run that is called after them.
+bool names_a_file(io::FileSystem& fs, const std::string& text);
 
 // Names of the runs below a directory, 2 before 10; "job/3" for one a level deeper (a sweep). Throws when it cannot be
 // read; folders in it that may not be read are named in the log, and counted in `hidden`.

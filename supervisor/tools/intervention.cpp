@@ -6,6 +6,7 @@
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
+#include "io/publish.hpp"
 
 namespace ckpt::tools {
 namespace {
@@ -20,20 +21,36 @@ void remove_part(const std::string& path) {
   if (failed) fail_io(failed.value(), "cannot remove '{}'; some of the run is gone already: type ckpt rm again", path);
 }
 
-void empty_part(const std::string& path) {
+bool is_of_a_run(const std::string& folder, const std::string& name) {
+  const bool holds_snapshots_alone = io::base_name(folder) == "snapshots";
+  return !holds_snapshots_alone || name.starts_with("step-") || name.starts_with('.');
+}
+
+// Of what a run makes there: files, no folders. What else somebody has put there stays.
+void empty_part(const std::string& folder) {
   std::error_code failed;
   std::vector<std::string> content;
-  for (filesystem::directory_iterator entry(path, failed), end; !failed && entry != end; entry.increment(failed))
-    content.push_back(entry->path());
-  if (failed && failed != std::errc::no_such_file_or_directory) fail_io(failed.value(), "cannot list '{}'", path);
+  for (filesystem::directory_iterator entry(folder, failed), end; !failed && entry != end; entry.increment(failed))
+    if (entry->symlink_status().type() != filesystem::file_type::directory && is_of_a_run(folder, entry->path().filename()))
+      content.push_back(entry->path());
+  if (failed && failed != std::errc::no_such_file_or_directory) fail_io(failed.value(), "cannot list '{}'", folder);
   for (const std::string& part : content) remove_part(part);
+}
+
+// Behind a link stands what may belong to something else.
+void refuse_links(const std::vector<std::string>& folders) {
+  std::error_code unknown;
+  for (const std::string& folder : folders)
+    if (filesystem::is_symlink(folder, unknown))
+      fail(CKPT_ERR_ARGUMENT, "'{}' is a symbolic link, and what is behind it is not removed: remove it yourself first, link and all",
+           folder);
 }
 
 // False: other things are in it.
 bool remove_directory(const std::string& path) {
   std::error_code failed;
   filesystem::remove(path, failed);
-  if (failed && failed != std::errc::directory_not_empty) fail_io(failed.value(), "cannot remove '{}'", path);
+  if (failed && failed != std::errc::directory_not_empty && failed != std::errc::no_such_file_or_directory) fail_io(failed.value(), "cannot remove '{}'", path);
   return !failed;
 }
 
@@ -90,13 +107,18 @@ void Intervention::continue_from(const std::string& file, std::uint64_t step, co
 // has-snapshots after the snapshots: half removed is lost, not fresh. The claims late: until then nobody else starts it.
 // snapshots/ and blocks/ themselves last: a directory with both is a run, which is found when it is to be removed again.
 bool Intervention::remove_run() const {
+  const std::vector<std::string> folders = {layout_.kept(), layout_.logs(), layout_.control(), layout_.directory() + "/submissions",
+                                            layout_.directory() + "/jobs", layout_.blocks(), layout_.snapshots()};
+  refuse_links(folders);
   empty_part(layout_.snapshots());
-  for (const std::string& part : {layout_.kept(), layout_.logs(), layout_.control(), layout_.directory() + "/submissions",
-                                  layout_.metrics(), layout_.status_json(), layout_.run_json(), layout_.has_snapshots()})
-    remove_part(part);
-  empty_part(layout_.blocks());
-  remove_part(layout_.snapshots());
-  remove_part(layout_.blocks());
+  for (const std::string& file : {layout_.metrics(), layout_.status_json(), layout_.run_json(), layout_.has_snapshots()})
+    remove_part(file);
+  for (const std::string& folder : folders) {
+    empty_part(folder);
+    if (folder != layout_.blocks() && folder != layout_.snapshots()) remove_directory(folder);
+  }
+  remove_directory(layout_.snapshots());
+  remove_directory(layout_.blocks());
   return remove_directory(layout_.directory());
 }
 

@@ -61,7 +61,7 @@ PickedSnapshot pick_snapshot(io::FileSystem& fs, const RunView& view, const std:
 }
 
 std::string find_snapshot(io::FileSystem& fs, const std::string& text) {
-  if (is_file(fs, text)) return text;
+  if (names_a_file(fs, text)) return text;
   const std::size_t at = text.rfind('@');
   if (at == std::string::npos || is_run(fs, text))
     return pick_snapshot(fs, view_run(fs, choose_run(fs, text)), "").path;

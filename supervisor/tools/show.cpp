@@ -141,7 +141,7 @@ int show_run(io::FileSystem& fs, const rundir::Layout& layout, Format format) {
 
 int show(const std::string& what, Format format) {
   io::FileSystem& fs = io::file_system();
-  if (!what.empty() && is_file(fs, what)) return show_snapshot(what, format);
+  if (names_a_file(fs, what)) return show_snapshot(what, format);
   return show_run(fs, choose_run(fs, what), format);
 }
 

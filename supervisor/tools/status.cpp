@@ -47,6 +47,7 @@ std::string time_left_text(const Situation& now) {
 }
 
 std::string block_text(const Situation& now) {
+  if (!now.run.claim) return "of which the record cannot be read";
   const std::uint64_t block = now.run.claim->block, planned_blocks = now.planned_blocks.value_or(0);
   const std::string planned = planned_blocks >= block  ? fmt::format(" of {} planned", planned_blocks)
                               : planned_blocks > 0 ? fmt::format(" ({} were planned)", planned_blocks)

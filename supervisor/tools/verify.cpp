@@ -105,7 +105,7 @@ int verify(const std::vector<std::string>& what, Format format) {
   std::vector<Candidate> candidates;
   std::vector<Checked> all;
   for (const std::string& one : what.empty() ? std::vector<std::string>{""} : what) {
-    if (!one.empty() && is_file(fs, one)) candidates.push_back({one, false});
+    if (names_a_file(fs, one)) candidates.push_back({one, false});
     else add_run(fs, one, candidates, all);
   }
   for (const Candidate& candidate : candidates) {

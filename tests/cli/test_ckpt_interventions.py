@@ -309,6 +309,50 @@ def test_what_a_removal_left_can_be_removed(ckpt, counter, work, part):
     assert not run.exists()
 
 
+def test_what_others_have_put_into_a_run_stays(ckpt, counter, work):
+    counter("a")
+    run = work / "ckpt-runs/a"
+    (run / "snapshots/notes.txt").write_text("mine")
+    (run / "kept/mine").mkdir(parents=True)
+    (run / "kept/mine/thesis.h5").write_text("mine")
+    told = ckpt("rm", "a", "--yes")
+    assert told.returncode == 0 and f"other files in {run} stay" in told.stdout
+    assert sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()) == ["kept/mine/thesis.h5", "snapshots/notes.txt"]
+
+
+def test_what_is_behind_a_link_in_a_run_is_not_removed(ckpt, counter, work):
+    counter("a")
+    run, elsewhere = work / "ckpt-runs/a", work / "big"
+    (run / "snapshots").rename(elsewhere)
+    (run / "snapshots").symlink_to(elsewhere)
+    (elsewhere / "thesis").write_text("mine")
+    before = sorted(path.name for path in elsewhere.iterdir())
+    told = ckpt("rm", "a", "--yes")
+    assert told.returncode == 125 and f"'{run}/snapshots' is a symbolic link" in told.stderr
+    assert sorted(path.name for path in elsewhere.iterdir()) == before
+
+
+@pytest.mark.parametrize("words", [["rm", "", "--yes"], ["rollback", "", "40"], ["unlock", ""], ["fork", "", "b"], ["stop", ""]])
+def test_a_variable_that_is_not_set_names_no_run(ckpt, counter, work, words):
+    counter("a")
+    told = ckpt(*words)
+    assert told.returncode == 125 and (work / "ckpt-runs/a/run.json").exists() and not (work / "ckpt-runs/b").exists()
+
+
+@pytest.mark.parametrize("verb", ["verify", "show"])
+def test_a_program_beside_the_run_that_is_called_after_it_is_no_snapshot(ckpt, counter, work, verb):
+    counter("a")
+    (work / "a").write_bytes(b"\x7fELF")
+    assert ckpt(verb, "a").returncode == 0
+
+
+def test_a_run_whose_newest_block_left_no_readable_record_has_a_status(ckpt, counter, work):
+    counter("a")
+    (work / "ckpt-runs/a/blocks/0002.json").write_text("garbage")
+    told = ckpt("status", "a")
+    assert "cannot be read" in told.stdout + told.stderr and "1970" not in told.stdout
+
+
 def test_a_run_behind_a_symbolic_link_is_not_removed_by_the_link(ckpt, counter, work):
     counter("a")
     (work / "ckpt-runs/b").symlink_to("a")

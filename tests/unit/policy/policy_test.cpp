@@ -89,6 +89,11 @@ TEST_CASE("the first save comes after a minute, in short blocks after 2 % of the
   CHECK(after(no_limit) == Approx(60));
 }
 
+TEST_CASE("an interval that the user chose holds for the first save as well") {
+  CHECK(first_save_after({.block_seconds = day, .fixed_interval = 2}) == Approx(2));
+  CHECK(first_save_after({.block_seconds = 12, .fixed_interval = 100}) == Approx(0.24));
+}
+
 TEST_CASE("the interval between saves follows Young within its bounds") {
   struct Row {
     const char* what;
