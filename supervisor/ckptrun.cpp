@@ -5,8 +5,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,7 +21,10 @@
 #include "base/quantity.hpp"
 #include "block/child.hpp"
 #include "block/process_tree.hpp"
+#include "block/progress_text.hpp"
 #include "chain/chain.hpp"
+#include "chain/own_checkpoints.hpp"
+#include "checkpoints/pattern.hpp"
 #include "slurm/every_node.hpp"
 #include "slurm/place.hpp"
 #include "slurm/scheduler.hpp"
@@ -40,6 +45,8 @@ Examples:
   ckptrun --stage-data images.tar.zst -- python train.py {data}
                                                  from the node's own disk, where it is unpacked first
   ckptrun --check -- python train.py             runs nothing: which run, from where, until when
+  ckptrun --latest 'ckpts/*.pt' --resume-args '--load {resume}' -- python train.py
+                                                 a program that writes its own checkpoints, unchanged
   ckptrun --fresh -- python train.py             starts over; the old run is moved aside, never deleted
 
 Exit codes: the program's own when its work is complete, or after a crash that a retry cannot help; 0 to be continued;
@@ -49,6 +56,8 @@ struct CommandLine {
   std::string run, block_time, mtbf, save_interval, staging_size;
   std::vector<std::string> stage_data;
   std::string setup;
+  std::string latest, resume_args, stop, progress;
+  std::optional<std::size_t> copies;
   Hooks hooks;
   std::size_t keep = 2;
   bool check = false, json = false, here = false, fresh = false, accept_changes = false, no_wait = false, quiet = false;
@@ -64,6 +73,21 @@ void add_options(CLI::App& app, CommandLine& line) {
   app.add_option("-r,--run", line.run, "Run: a name below ./ckpt-runs, or a path; {VARIABLE} is replaced")
       ->check(tools::not_empty)
       ->type_name("NAME|PATH");
+  app.add_option("--latest", line.latest, "Quoted pattern of the program's own checkpoints: 'ckpts/*.pt', 'model-{epoch}.h5'")
+      ->check(tools::not_empty)
+      ->type_name("PATTERN");
+  app.add_option("--resume-args", line.resume_args, "Put behind the command when there is a checkpoint; {resume} is its path")
+      ->type_name("WORDS");
+  app.add_option("--copies", line.copies, "Copies to keep of a checkpoint that is overwritten in place (default: 2 where "
+                 "PATTERN names one file)")
+      ->type_name("N")
+      ->check(CLI::Range(0, 2).description(""));
+  app.add_option("--stop", line.stop, "How the program is stopped: after a checkpoint (default with --latest), at its "
+                 "deadline, or by a signal in time to save")
+      ->type_name("checkpoint|deadline|signal[:NAME]");
+  app.add_option("--progress", line.progress, "Read the program's progress from what it prints, by one of these or a "
+                 "regular expression")
+      ->type_name("keras|lightning|huggingface|tqdm|EXPRESSION");
   app.add_option("--block-time", line.block_time, "Length of a block: 90s, 15m, 24h, 1-12:00:00 (default: no limit)")
       ->check(tools::not_empty)
       ->type_name("TIME");
@@ -116,6 +140,36 @@ Preparation preparation(const CommandLine& line) {
   return preparation;
 }
 
+// "signal:USR1", also "signal:SIGUSR1"; USR1 is what most libraries listen to.
+int signal_of_stop(const std::string& text) {
+  std::string name = text.size() > 7 ? text.substr(7) : "USR1";
+  if (!name.starts_with("SIG")) name = "SIG" + name;
+  for (const int number : {SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGXCPU})
+    if (name == signal_name(number)) return number;
+  fail(CKPT_ERR_CONFIG, "--stop {}: '{}' is no signal that stops a program; known: USR1, USR2, TERM, INT, HUP, QUIT, XCPU",
+       text, name);
+}
+
+CheckpointOptions checkpoint_options(const CommandLine& line) {
+  CheckpointOptions own;
+  own.pattern = line.latest;
+  if (!own.pattern.empty()) static_cast<void>(checkpoints::Pattern(own.pattern));   // refused before anything is made
+  own.resume_words = split_words(line.resume_args);
+  own.copies = line.copies;
+  if (own.pattern.empty() && (!own.resume_words.empty() || own.copies))
+    fail(CKPT_ERR_CONFIG, "{} needs --latest PATTERN, which says where the checkpoints are",
+         own.copies ? "--copies" : "--resume-args");
+  if (line.stop.empty()) own.stop_way = own.pattern.empty() ? StopWay::at_deadline : StopWay::after_checkpoint;
+  else if (line.stop == "deadline") own.stop_way = StopWay::at_deadline;
+  else if (line.stop == "checkpoint" && !own.pattern.empty()) own.stop_way = StopWay::after_checkpoint;
+  else if (line.stop == "signal" || line.stop.starts_with("signal:")) {
+    own.stop_way = StopWay::in_advance;
+    own.stop_signal = signal_of_stop(line.stop);
+  } else
+    fail(CKPT_ERR_CONFIG, "--stop {}: it is checkpoint (which needs --latest), deadline, signal or signal:NAME", line.stop);
+  return own;
+}
+
 ChainOptions chain_options(const CommandLine& line, const std::vector<std::string>& command, bool in_job) {
   ChainOptions options;
   options.command = command;
@@ -132,7 +186,17 @@ ChainOptions chain_options(const CommandLine& line, const std::vector<std::strin
   options.program_config = program_config(line);
   options.hooks = line.hooks;
   options.output = choose_output(line.log, in_job);
+  options.own = checkpoint_options(line);
+  if (line.progress.empty()) return options;
+  options.progress = line.progress;
+  static_cast<void>(ProgressText(line.progress));   // refused now, and not when the program runs
+  if (options.output == OutputWay::inherited) options.output = OutputWay::tee;
   return options;
+}
+
+bool is_there(const std::string& path) {
+  std::error_code unknown;
+  return std::filesystem::exists(path, unknown);
 }
 
 // Each of them would claim blocks of its own and run them one after the other.
@@ -205,6 +269,7 @@ int run(const CommandLine& line, const std::vector<std::string>& command, Signal
   refuse_tasks(command);
   const JobEnvironment job = read_job_environment();
   ChainOptions options = chain_options(line, command, !job.id.empty());
+  if (options.own.stop_way == StopWay::in_advance) signals.leave_to_program(options.own.stop_signal);
   std::optional<slurm::SlurmScheduler> scheduler;
   if (!job.id.empty()) scheduler.emplace(io::file_system(), system_clock(), job);
   else if (!line.check) refuse_login_node(line, command);
@@ -238,6 +303,12 @@ int main(int argc, char** argv) try {
   } catch (const CLI::Success& wanted) {
     return app.exit(wanted);
   } catch (const CLI::ExtrasError&) {
+    const std::vector<std::string> words = app.remaining();
+    if (!line.latest.empty() && !words.empty() && std::all_of(words.begin(), words.end(), is_there)) {
+      log_error("the shell has expanded the pattern of --latest to {} files ({}, {} …): put it into quotes: "
+                "--latest '…/*.pt'", words.size() + 1, line.latest, words.back());
+      return exit_our_error;
+    }
     log_error("not expected here: {}; the command goes after '--', see ckptrun --help", join_command(app.remaining()));
     return exit_our_error;
   } catch (const CLI::ParseError& error) {

@@ -18,6 +18,7 @@
 #include "block/patience.hpp"
 #include "block/process_tree.hpp"
 #include "block/program_talk.hpp"
+#include "block/progress_text.hpp"
 #include "block/result_record.hpp"
 #include "block/terminal_modes.hpp"
 #include "rundir/run_record.hpp"
@@ -29,6 +30,7 @@ using nlohmann::json;
 
 constexpr double tick_seconds = 1;                  // control/ is looked at, status.json is written
 constexpr double newest_check_seconds = 60;
+constexpr double progress_ledger_seconds = 30;      // a line for each whole unit, but no more often
 constexpr double superseded_grace_seconds = 30;
 constexpr double tree_grace_seconds = 5;            // between TERM and KILL for what the program left behind
 constexpr double kill_grace_seconds = 1;            // the same when there is no time any more
@@ -36,11 +38,23 @@ constexpr double kill_grace_seconds = 1;            // the same when there is no
 constexpr double longest_wait_for_end_seconds = 10; // after a warning, for the scheduler's answer
 constexpr double longest_wait_for_why_seconds = 2;  // after any other signal, to be able to say what it is about
 constexpr double ask_before_stop_seconds = 15;      // a limit that was raised meanwhile may make the stop needless
+constexpr double shortest_lead_seconds = 10, longest_first_lead_seconds = 120;   // of a stop signal, while nothing is learned
+constexpr double first_lead_share = 0.05;
 constexpr double moved_seconds = 2;                 // schedulers tell whole seconds
 
 std::optional<Progress> progress_in(const std::optional<staging::Status>& status) {
   if (!status || status->unit.empty()) return std::nullopt;
   return Progress{status->done, status->total, status->unit};
+}
+
+std::optional<Progress> progress_in(const checkpoints::Candidate& candidate) {
+  if (candidate.epoch) return Progress{static_cast<double>(*candidate.epoch), 0, "epoch"};
+  if (candidate.step) return Progress{static_cast<double>(*candidate.step), 0, "step"};
+  return std::nullopt;
+}
+
+json to_json(const std::optional<checkpoints::Version>& version) {
+  return version ? checkpoints::to_json(*version) : json();
 }
 
 class RunningBlock {
@@ -50,6 +64,7 @@ class RunningBlock {
         end_(std::min(own_end_, plan.job_end)), whole_seconds_(end_ - started_),
         deadline_(deadline_of(end_)), talk_([this] { return welcome(); }),
         output_(plan.output, {run.fs, run.layout.block_log(plan.block), run.permissions.file}),
+        watch_(plan.own ? std::optional<CheckpointWatch>(std::in_place, run.fs, run.clock, *plan.own) : std::nullopt),
         child_(plan.program_path, plan.command, child_environment(environment()), run.signals,
                [this] { output_.connect_child(); }) {}
   ~RunningBlock();
@@ -74,12 +89,17 @@ class RunningBlock {
   void move_end(double end);
   void act();
   bool clock_decides();
+  void note_checkpoint();
+  void note_progress(const Progress& progress);
+  bool next_checkpoint_fits() const;
+  bool waits_for_checkpoint() const;
+  double stop_time() const;
   bool may_learn_why() const;
   std::string why_ended() const;
   std::string with_why(const std::string& reason) const;
   bool program_knows() const;
   void request_stop(StopCause cause, const std::string& reason);
-  void send_term();
+  void send_stop_signal();
   void kill_tree(double grace_seconds);
   void finish_output();
   BlockResult finish(int exec_error);
@@ -99,13 +119,18 @@ class RunningBlock {
   ProgramTalk talk_;
   TerminalModes terminal_modes_;                    // given back when everything of this block is gone
   ProgramOutput output_;
+  std::optional<CheckpointWatch> watch_;
   Child child_;
   StopCause asked_ = StopCause::nobody;
-  bool term_sent_ = false, killed_ = false, killed_at_once_ = false, tree_ended_ = false;
+  bool killed_ = false, killed_at_once_ = false, tree_ended_ = false;
   std::optional<double> signalled_at_;
+  std::optional<double> stop_sent_;                 // the signal to the program
+  bool checkpoint_since_asked_ = false;
   bool end_moved_nearer_ = false, warning_said_ = false, asked_before_stop_ = false;
   std::optional<double> first_point_;
-  std::optional<Progress> began_;
+  std::optional<Progress> began_, printed_;         // the latter by the program, for people
+  std::optional<ProgressText> progress_text_;
+  double progress_noted_ = -engine::no_limit;
   double next_tick_ = started_ + tick_seconds, next_newest_check_ = started_ + newest_check_seconds;
   std::uint64_t served_noted_ = 0;
 };
@@ -140,11 +165,19 @@ BlockResult RunningBlock::run() {
 
 int RunningBlock::start() {
   patiently(run_.clock, [this] { run_.blocks.attach(plan_.block, {false, identify_process(child_.pid())}); });
+  if (!plan_.progress.empty()) {
+    progress_text_.emplace(plan_.progress);
+    output_.listen([this](std::span<const std::byte> printed) {
+      if (const auto progress = progress_text_->take(printed)) note_progress(*progress);
+    });
+  }
   const int exec_error = child_.release();
   const json from = plan_.resume ? json{{"step", plan_.resume->step}, {"block", plan_.resume->block}} : json();
   ledger_.append("started", {{"block", plan_.block}, {"command", plan_.command}, {"resume", from},
                              {"block_seconds", std::isfinite(whole_seconds_) ? json(whole_seconds_) : json()},
-                             {"prepared_seconds", plan_.prepared_seconds}, {"pid", child_.pid()}});
+                             {"prepared_seconds", plan_.prepared_seconds}, {"pid", child_.pid()},
+                             {"keeps_own", plan_.own.has_value()},
+                             {"own_from", to_json(plan_.own ? plan_.own->resume : std::nullopt)}});
   run_.status.set("state", "running");
   run_.status.set("reason", nullptr);
   run_.status.set("block", plan_.block);
@@ -159,12 +192,13 @@ void RunningBlock::wait() {
   std::vector<pollfd> polled = {{run_.signals.fd(), POLLIN, 0}};
   talk_.add_to(polled);
   output_.add_to(polled);
+  if (watch_) watch_->add_to(polled);
   double until = std::min(next_tick_, end_);
   if (plan_.job_end_source) {
     plan_.job_end_source->add_to(polled);
     until = std::min(until, plan_.job_end_source->next_look());
   }
-  if (asked_ == StopCause::nobody) until = std::min(until, deadline_);
+  if (asked_ == StopCause::nobody) until = std::min(until, stop_time());
   if (may_learn_why()) until = std::min(until, *signalled_at_ + longest_wait_for_why_seconds);
   const double milliseconds = std::ceil(std::max(0.0, until - now()) * 1000);
   ::poll(polled.data(), polled.size(), static_cast<int>(milliseconds));
@@ -176,6 +210,7 @@ void RunningBlock::look() {
   output_.pass_on();
   reap();
   if (talk_.handle()) note_news();
+  if (watch_ && watch_->look()) note_checkpoint();
   if (plan_.job_end_source) follow_end();
   if (now() >= next_tick_) tick();
 }
@@ -210,6 +245,7 @@ void RunningBlock::move_end(double end) {
 
 void RunningBlock::tick() {
   next_tick_ = now() + tick_seconds;
+  if (watch_) watch_->tick();
   take_requests();
   run_.status.write_when_due();
   if (now() < next_newest_check_) return;
@@ -248,12 +284,56 @@ void RunningBlock::note_news() {
   run_.status.set_news(news);
 }
 
+void RunningBlock::note_checkpoint() {
+  const checkpoints::Version& version = *watch_->newest();
+  json line = checkpoints::to_json(version);
+  line["seconds_since_last"] = watch_->seconds_since_last();
+  ledger_.append("checkpoint", line);
+  run_.status.set("checkpoint", checkpoints::to_json(version));
+  if (version.candidate.step) run_.status.set("step", *version.candidate.step);
+  if (!first_point_) first_point_ = now();
+  if (const auto progress = progress_in(version.candidate); progress && !progress_text_) note_progress(*progress);
+  checkpoint_since_asked_ = asked_ != StopCause::nobody;
+  if (plan_.stop_way != StopWay::after_checkpoint || checkpoint_since_asked_ || child_.ended() || next_checkpoint_fits()) return;
+  const std::string why = fmt::format("after {}: the next checkpoint (one every {}) would not fit into {}",
+                                      checkpoints::describe(version), format_duration(*watch_->interval()),
+                                      format_duration(std::max(0.0, deadline_ - now())));
+  request_stop(StopCause::deadline, with_why(why));
+}
+
+void RunningBlock::note_progress(const Progress& progress) {
+  const bool whole_unit = !printed_ || std::floor(progress.done) != std::floor(printed_->done);
+  if (!began_) began_ = progress;
+  printed_ = progress;
+  const json fields = {{"done", progress.done}, {"total", progress.total}, {"unit", progress.unit}};
+  run_.status.set("progress", fields);
+  if (!whole_unit || now() - progress_noted_ < progress_ledger_seconds) return;
+  progress_noted_ = now();
+  ledger_.append("progress", fields);
+}
+
+bool RunningBlock::next_checkpoint_fits() const { return now() + watch_->interval().value_or(0) <= deadline_; }
+
+// Whoever asks, what the program has done since its last checkpoint would be lost.
+bool RunningBlock::waits_for_checkpoint() const {
+  return plan_.stop_way == StopWay::after_checkpoint && !checkpoint_since_asked_ && now() < deadline_ && watch_->interval() &&
+         (asked_ == StopCause::job || asked_ == StopCause::user);
+}
+
+// A program that saves once it is told needs time for that: as long as it took before.
+double RunningBlock::stop_time() const {
+  if (plan_.stop_way != StopWay::in_advance || !std::isfinite(deadline_)) return deadline_;
+  const double shortest = std::min(shortest_lead_seconds, whole_seconds_ / 4);
+  const double unknown = std::clamp(first_lead_share * whole_seconds_, shortest, longest_first_lead_seconds);
+  return deadline_ - (plan_.own ? plan_.own->stops.estimate().value_or(unknown) : unknown);
+}
+
 void RunningBlock::act() {
   if (child_.ended()) return;
   if (const auto& reason = run_.signals.stop_reason(); reason && !clock_decides() && !may_learn_why())
     request_stop(plan_.is_job ? StopCause::job : StopCause::user, with_why(*reason));
-  if (now() >= deadline_) request_stop(StopCause::deadline, with_why("the block's time is up"));
-  if (asked_ != StopCause::nobody && !program_knows()) send_term();
+  if (now() >= stop_time()) request_stop(StopCause::deadline, with_why("the block's time is up"));
+  if (asked_ != StopCause::nobody && !program_knows() && !waits_for_checkpoint()) send_stop_signal();
   if (now() < end_ && !run_.signals.stop_now()) return;
   killed_ = true;
   killed_at_once_ = run_.signals.stop_now();
@@ -300,15 +380,27 @@ void RunningBlock::request_stop(StopCause cause, const std::string& reason) {
   if (cause <= asked_) return;
   asked_ = cause;
   ledger_.append("stop_requested", {{"reason", reason}});
-  log_info("block {}: asked to stop: {}{}", plan_.block, reason,
+  const std::string when = !waits_for_checkpoint() ? "" : fmt::format(
+      "; it is stopped right after its next checkpoint (one every {})", format_duration(*watch_->interval()));
+  log_info("block {}: asked to stop: {}{}{}", plan_.block, reason, when,
            run_.signals.interrupted() ? "; ^C once more ends it at once" : "");
   talk_.request_stop(reason);
 }
 
 // Once. The program's own process only: the workers of a data loader must not die before it has saved.
-void RunningBlock::send_term() {
-  if (!term_sent_) ::kill(program_inside(child_.pid()), SIGTERM);
-  term_sent_ = true;
+// Another signal than that would kill whoever does not expect it.
+void RunningBlock::send_stop_signal() {
+  if (stop_sent_) return;
+  stop_sent_ = now();
+  const pid_t program = program_inside(child_.pid());
+  if (plan_.stop_signal == SIGTERM) {
+    ::kill(program, SIGTERM);
+    return;
+  }
+  if (signal_those_who_handle(program, plan_.stop_signal) > 0) return;
+  log_warning("block {}: none of its processes handles {}: it is ended with SIGTERM", plan_.block,
+              signal_name(plan_.stop_signal));
+  ::kill(program, SIGTERM);
 }
 
 void RunningBlock::kill_tree(double grace_seconds) {
@@ -333,6 +425,8 @@ BlockResult RunningBlock::finish(int exec_error) {
   if (!tree_ended_) kill_tree(std::min(tree_grace_seconds, left));
   finish_output();
   if (talk_.handle()) note_news();
+  const double ended = now();
+  if (watch_ && watch_->settle()) note_checkpoint();
   const Seen what = patiently(run_.clock, [this] { return seen(); });
   const Verdict verdict = judge(what);
   BlockResult result;
@@ -355,7 +449,14 @@ BlockResult RunningBlock::finish(int exec_error) {
   result.start_up_seconds = first_point_ ? *first_point_ - started_ : 0;
   if (result.outcome == rundir::Outcome::crashed && result.started && !killed_) blame(result);
   result.began = began_;
-  result.reached = progress_in(talk_.news().status);
+  if (watch_) {
+    result.keeps_own = !what.linked;
+    result.own_from = plan_.own->resume;
+    result.own_newest = watch_->newest() ? watch_->newest() : plan_.own->resume;
+    result.costs.between_points = watch_->interval().value_or(0);
+  }
+  if (stop_sent_) result.stop_seconds = ended - *stop_sent_;
+  result.reached = printed_ ? printed_ : progress_in(talk_.news().status);
   const ProgramNews& news = talk_.news();
   if (news.status) result.costs.between_points = news.status->seconds_between_points;
   if (news.status) result.last_step = news.status->step;
@@ -394,6 +495,9 @@ Seen RunningBlock::seen() const {
   seen.asked = asked_;
   seen.killed = killed_;
   seen.killed_at_once = killed_at_once_;
+  seen.keeps_own = watch_.has_value();
+  if (watch_ && checkpoints::is_newer(watch_->newest(), plan_.own->resume))
+    seen.newer_checkpoint = checkpoints::describe(*watch_->newest());
   return seen;
 }
 

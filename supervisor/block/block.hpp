@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "block/checkpoint_watch.hpp"
 #include "block/end_source.hpp"
 #include "block/outcome.hpp"
 #include "block/output.hpp"
@@ -33,6 +34,13 @@ struct RunAccess {
   StatusBoard& status;
 };
 
+// How a program that does not talk to ckptrun is stopped.
+enum class StopWay {
+  at_deadline,       // by its signal, when it has to end
+  after_checkpoint,  // by its signal, right after a checkpoint: the last one that fits, or the next one once somebody asks
+  in_advance,        // by its signal, so early that it can save and end
+};
+
 struct BlockPlan {
   std::uint64_t block = 0;                          // claimed already
   std::string run_name;
@@ -53,6 +61,10 @@ struct BlockPlan {
   bool deterministic = false;                       // frameworks are told to be
   std::vector<std::pair<std::string, std::string>> program_config;   // keys of ckpt_config_set
   OutputWay output = OutputWay::inherited;
+  std::optional<OwnCheckpoints> own;                // the program's own checkpoints, where ckptrun knows them
+  std::string progress;                             // read from the output, as ProgressText wants it; empty: not at all
+  StopWay stop_way = StopWay::at_deadline;
+  int stop_signal = SIGTERM;
   std::function<void()> once_started;               // what need not delay the program's start
 };
 

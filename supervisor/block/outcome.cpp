@@ -60,7 +60,18 @@ Verdict judge_linked(const Seen& seen) {
   return {Outcome::crashed, how};
 }
 
+// What it left behind outranks how it ended: a signal's code and a launcher's say little.
+Verdict judge_own_checkpoints(const Seen& seen) {
+  const std::string how = seen.killed ? why_killed(seen) : describe_exit(seen.exit_code, seen.signal);
+  if (seen.exit_code == exit_to_be_continued && !seen.killed) return {Outcome::stopped, how};
+  if (seen.asked == StopCause::nobody) return {seen.exit_code == 0 ? Outcome::finished : Outcome::crashed, how};
+  if (!seen.newer_checkpoint.empty())
+    return {Outcome::stopped, fmt::format("stopped with {}, {}", seen.newer_checkpoint, how)};
+  return {Outcome::crashed, how + " after it was asked to stop, without a newer whole checkpoint"};
+}
+
 Verdict judge_wrapped(const Seen& seen) {
+  if (seen.keeps_own) return judge_own_checkpoints(seen);
   if (seen.killed) return {Outcome::crashed, why_killed(seen)};
   if (seen.exit_code == exit_to_be_continued) return {Outcome::stopped, "exit code 85"};
   const std::string how = describe_exit(seen.exit_code, seen.signal);
@@ -93,6 +104,10 @@ bool is_newer_state(const std::optional<rundir::SnapshotId>& now, const std::opt
   return *now > *before && now->step != before->step;
 }
 
+bool is_newer_state(const BlockResult& now, const BlockResult& before) noexcept {
+  return now.keeps_own ? checkpoints::is_newer(now.own_newest, before.own_newest) : is_newer_state(now.newest, before.newest);
+}
+
 // A signal late in a block is its warning, or its limit.
 bool was_cut_short(const BlockResult& result) noexcept {
   constexpr double share_of_a_block_that_counts = 0.8;
@@ -102,7 +117,8 @@ bool was_cut_short(const BlockResult& result) noexcept {
 }
 
 bool made_progress(const BlockResult& result) noexcept {
-  return result.linked ? is_newer_state(result.newest, result.resumed_from) : result.outcome == Outcome::stopped;
+  if (result.linked) return is_newer_state(result.newest, result.resumed_from);
+  return result.keeps_own ? checkpoints::is_newer(result.own_newest, result.own_from) : result.outcome == Outcome::stopped;
 }
 
 int exit_code_of_crash(const BlockResult& result) noexcept {

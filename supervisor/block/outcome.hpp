@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "block/crash_cause.hpp"
+#include "checkpoints/version.hpp"
 #include "engine/policy.hpp"
 #include "rundir/blocks.hpp"
 #include "rundir/layout.hpp"
@@ -37,6 +38,8 @@ struct Seen {
   StopCause asked = StopCause::nobody;
   bool killed = false;                               // by ckptrun, because time was up or somebody said: now
   bool killed_at_once = false;                       // the latter
+  bool keeps_own = false;                            // ckptrun knows where the program keeps its own checkpoints
+  std::string newer_checkpoint;                      // whole, and newer than what it went on from: for people; empty: none
 };
 
 struct Verdict {
@@ -72,13 +75,19 @@ struct BlockResult {
   CrashKind crash = CrashKind::program;
   std::optional<std::uint64_t> last_step;            // that the program was heard of at, a moment before its end
   std::optional<Progress> began, reached;            // of the whole work, as the program told
+  bool keeps_own = false;                            // checkpoints of the program's own making, in these two:
+  std::optional<checkpoints::Version> own_from, own_newest;
+  double stop_seconds = 0;                           // from its stop signal to its end; 0: it was sent none
 };
 
 // The same step saved again by a newer block is no newer state: a program that saves as soon as it has restored, and then
 // fails, would go round for ever.
 bool is_newer_state(const std::optional<rundir::SnapshotId>& now, const std::optional<rundir::SnapshotId>& before) noexcept;
+// Of what two blocks ended with.
+bool is_newer_state(const BlockResult& now, const BlockResult& before) noexcept;
 
-// A newer state than the one it resumed from; for a program without libckpt its word (85) is all there is.
+// A newer state than the one it resumed from; for a program without libckpt whose checkpoints nobody knows its word (85) is
+// all there is.
 bool made_progress(const BlockResult& result) noexcept;
 
 // Ended from outside well before its time (preempted, cancelled, drained): it says nothing about the program.

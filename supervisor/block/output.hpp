@@ -47,6 +47,8 @@ class ProgramOutput {
   ProgramOutput(OutputWay way, OutputLog log);
   ProgramOutput(const ProgramOutput&) = delete;
 
+  // Gets what the program prints, as it comes; nothing of an inherited output.
+  void listen(OutputChannel::Keep listener) { listener_ = std::move(listener); }
   void connect_child() const noexcept;           // in the forked child
   void add_to(std::vector<pollfd>& polled) const;
   void pass_on();                                // never blocks
@@ -60,7 +62,11 @@ class ProgramOutput {
   std::size_t flush();
 
   OutputLog log_;
-  OutputChannel::Keep keep_ = [this](std::span<const std::byte> bytes) { log_.append(bytes); };
+  OutputChannel::Keep listener_;
+  OutputChannel::Keep keep_ = [this](std::span<const std::byte> bytes) {
+    log_.append(bytes);
+    if (listener_) listener_(bytes);
+  };
   std::vector<OutputChannel> channels_;          // none: inherited
 };
 

@@ -74,6 +74,18 @@ bool signal_until_gone(Clock& clock, int number, double seconds, const std::func
   }
 }
 
+bool handles(pid_t pid, int number) {
+  char path[64], line[256];
+  std::snprintf(path, sizeof path, "/proc/%d/status", pid);
+  std::FILE* file = std::fopen(path, "re");
+  if (!file) return false;
+  unsigned long long caught = 0;
+  while (std::fgets(line, sizeof line, file))
+    if (std::sscanf(line, "SigCgt: %llx", &caught) == 1) break;
+  std::fclose(file);
+  return (caught >> (number - 1) & 1) != 0;
+}
+
 }  // namespace
 
 void become_subreaper() noexcept { ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
@@ -91,6 +103,14 @@ std::vector<pid_t> children_of(pid_t pid) {
   for (const auto& [child, its_parent] : parents())
     if (its_parent == pid) result.push_back(child);
   return result;
+}
+
+std::size_t signal_those_who_handle(pid_t root, int number) {
+  if (handles(root, number)) return ::kill(root, number) == 0 ? 1 : 0;
+  std::size_t told = 0;
+  for (const auto& [pid, parent] : parents())
+    if (parent == root) told += signal_those_who_handle(pid, number);
+  return told;
 }
 
 bool end_descendants(Clock& clock, double grace_seconds, const std::function<bool()>& reap) {

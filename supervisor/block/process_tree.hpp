@@ -21,6 +21,11 @@ std::vector<pid_t> children_of(pid_t pid);
 // launcher does not always pass signals on. `pid` itself where there is no container.
 pid_t program_inside(pid_t pid);
 
+// To `root`, or where that does not handle the signal to the first of its descendants that do, on each line of descent:
+// a shell or a launcher around the program would die of it, and the workers of a data loader are no addressees. Returns
+// how many got it.
+std::size_t signal_those_who_handle(pid_t root, int number);
+
 // TERM, `grace_seconds`, KILL; returns when all are gone, or false when some do not die (they wait for a dead disk).
 // `reap` collects the ended ones and says whether a child is left: without a child there is no descendant either.
 bool end_descendants(Clock& clock, double grace_seconds, const std::function<bool()>& reap);

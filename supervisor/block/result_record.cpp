@@ -18,6 +18,8 @@ json to_json(const std::optional<rundir::SnapshotId>& id) {
   return id ? json{{"step", id->step}, {"block", id->block}} : json();
 }
 
+json to_json(const std::optional<checkpoints::Version>& version) { return version ? checkpoints::to_json(*version) : json(); }
+
 json to_json(const std::optional<Progress>& progress) {
   return progress ? json{{"done", progress->done}, {"total", progress->total}, {"unit", progress->unit}} : json();
 }
@@ -48,6 +50,10 @@ void take(const json& value, const char* key, std::optional<rundir::SnapshotId>&
   take(*found, "step", id.step);
   take(*found, "block", id.block);
   into = id;
+}
+
+void take(const json& value, const char* key, std::optional<checkpoints::Version>& into) {
+  if (const auto found = value.find(key); found != value.end()) into = checkpoints::parse_version(*found);
 }
 
 void take(const json& value, const char* key, std::optional<Progress>& into) {
@@ -86,7 +92,11 @@ json to_json(const BlockResult& result) {
           {"crash", name(result.crash)},
           {"last_step", or_null(result.last_step)},
           {"began", to_json(result.began)},
-          {"reached", to_json(result.reached)}};
+          {"reached", to_json(result.reached)},
+          {"keeps_own", result.keeps_own},
+          {"own_from", to_json(result.own_from)},
+          {"own_newest", to_json(result.own_newest)},
+          {"stop_seconds", result.stop_seconds}};
 }
 
 std::optional<BlockResult> parse_result(const json& value) {
@@ -119,6 +129,10 @@ std::optional<BlockResult> parse_result(const json& value) {
   take(value, "last_step", result.last_step);
   take(value, "began", result.began);
   take(value, "reached", result.reached);
+  take(value, "keeps_own", result.keeps_own);
+  take(value, "own_from", result.own_from);
+  take(value, "own_newest", result.own_newest);
+  take(value, "stop_seconds", result.stop_seconds);
   return result;
 }
 

@@ -74,7 +74,7 @@ void SignalInbox::take_one(int number, double monotonic_seconds) {
 }
 
 void SignalInbox::prepare_child() const noexcept {
-  for (const int number : {SIGINT, SIGUSR1, SIGUSR2, SIGHUP}) signal(number, SIG_IGN);
+  for (const int number : {SIGINT, SIGUSR1, SIGUSR2, SIGHUP}) signal(number, number == programs_own_ ? SIG_DFL : SIG_IGN);
   signal(SIGXFSZ, SIG_DFL);
   signal(SIGPIPE, former_pipe_);
   signal(SIGTERM, SIG_DFL);   // it is what a stop is asked with

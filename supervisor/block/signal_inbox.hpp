@@ -39,6 +39,8 @@ class SignalInbox {
   // still importing would die of USR1; ^C and the end of a terminal reach the whole foreground group although only ckptrun
   // is meant by them.
   void prepare_child() const noexcept;
+  // Not ignored by it: its stop signal. Some libraries install their handler only where nobody has changed the default.
+  void leave_to_program(int number) noexcept { programs_own_ = number; }
 
  private:
   void take_one(int number, double monotonic_seconds);
@@ -49,6 +51,7 @@ class SignalInbox {
   std::optional<double> first_interrupt_;
   std::size_t stops_asked_ = 0;
   bool stop_now_ = false, window_changed_ = false;
+  int programs_own_ = 0;
   void (*former_pipe_)(int) = nullptr;
 };
 

@@ -63,6 +63,7 @@ class Chain {
   void prepare_first_block();
   void run_one(std::uint64_t block);
   void say_ended(const BlockResult& result);
+  void say_chosen();
   void remember_command();
   void note_surroundings(std::uint64_t block);
   bool goes_on_here(const Decision& decision);
@@ -78,6 +79,7 @@ class Chain {
 
   const ChainOptions& options_;
   std::vector<std::string> recorded_command_;
+  const bool starts_over_;
   rundir::Layout layout_;
   StatusBoard status_;
   rundir::Permissions permissions_;
@@ -85,6 +87,7 @@ class Chain {
   rundir::Catalog catalog_;
   RunAccess run_;
   Survey survey_;
+  OwnCheckpointsOfRun own_;
   ChainFacts facts_;
   std::optional<rundir::Ledger> ledger_;             // of the newest block of ours
   std::size_t blocks_here_ = 0;                      // of this ckptrun, the last ones of facts_.ended
@@ -100,9 +103,9 @@ rundir::Blocks::OwnerStateFunction owner_state_of(Scheduler* scheduler) {
   return [scheduler](const rundir::Claim& claim, const ProcessIdentity& who) { return scheduler->owner_state(claim, who); };
 }
 
-rundir::Layout open_layout(io::FileSystem& fs, Clock& clock, const ChainOptions& options) {
+rundir::Layout open_layout(io::FileSystem& fs, Clock& clock, const ChainOptions& options, bool starts_over) {
   rundir::Layout layout(options.run.directory);
-  if (starts_over(fs, options))
+  if (starts_over)
     if (const std::string moved = move_old_run_aside(fs, clock, layout, options.rules); !moved.empty())
       log_info("the old run is now {}", moved);
   return layout;
@@ -116,13 +119,15 @@ rundir::Permissions prepare_directory(io::FileSystem& fs, const rundir::Layout& 
 Chain::Chain(io::FileSystem& fs, Clock& clock, SignalInbox& signals, const ChainOptions& options)
     : options_(options),
       recorded_command_(replace_values(options.command, changing_values())),
-      layout_(open_layout(fs, clock, options)),
+      starts_over_(starts_over(fs, options)),
+      layout_(open_layout(fs, clock, options, starts_over_)),
       status_(fs, clock, layout_),
       permissions_(prepare_directory(fs, layout_, options)),
       blocks_(fs, layout_, permissions_, owner_state_of(options.scheduler)),
       catalog_(fs, layout_, permissions_),
       run_{fs, clock, signals, layout_, permissions_, blocks_, catalog_, status_},
-      survey_(run_, options.blocks_are_jobs, options.scheduler) {
+      survey_(run_, options.blocks_are_jobs, options.scheduler),
+      own_(fs, layout_, options.own, starts_over_) {
   status_.set_permissions(permissions_);
   status_.set("run", options.run.name);
   status_.set("command", join_command(options.command));
@@ -141,6 +146,7 @@ double Chain::seconds_left() const { return job_end() - run_.clock.monotonic_sec
 const ChainFacts& Chain::gather() {
   facts_.seconds_left = seconds_left();
   survey_.look(facts_, blocks_here_);
+  if (facts_.owner == OwnerState::gone && (!facts_.complete || facts_.reopened)) own_.choose(facts_);
   return facts_;
 }
 
@@ -242,6 +248,7 @@ std::optional<std::uint64_t> Chain::claim(const Decision& decision) {
   const double seconds = std::min(options_.block_seconds, seconds_left());
   claim.block_seconds = std::isfinite(seconds) ? seconds : 0;
   const auto block = blocks_.claim(claim, survey_.newest_block);
+  if (block) say_chosen();
   if (block) announce(*block, decision.reason);
   return block;
 }
@@ -279,6 +286,16 @@ void Chain::prepare_node() {
   if (!stage_ && !options_.preparation.empty()) stage_.emplace(options_.preparation, run_.signals, run_.clock);
 }
 
+// By the one that goes on from it: what others would have said is of no use to anybody.
+void Chain::say_chosen() {
+  for (const checkpoints::Rejected& rejected : own_.rejected())
+    log_warning("{} is left out: {}", rejected.path, rejected.reason);
+  if (facts_.checkpoint && own_.adopts())
+    log_info("{} was there before this run, and is taken for its own; --fresh starts from the beginning",
+             facts_.checkpoint->path());
+  own_.remember(permissions_);
+}
+
 // What a request asked of a block that is over does not bind this start.
 void Chain::prepare_first_block() {
   for (const rundir::Request& request : rundir::take_requests(run_.fs, layout_))
@@ -296,7 +313,7 @@ void Chain::run_one(std::uint64_t block) {
   BlockPlan plan;
   plan.block = block;
   plan.run_name = options_.run.name;
-  plan.command = options_.command;
+  plan.command = command_of_block(options_.command, options_.own.resume_words, facts_.checkpoint);
   plan.program_path = options_.program_path;
   if (stage_) {
     for (std::string& word : plan.command) word = stage_->expand(word);
@@ -318,12 +335,17 @@ void Chain::run_one(std::uint64_t block) {
   plan.deterministic = options_.deterministic;
   plan.program_config = options_.program_config;
   plan.output = options_.output;
+  if (own_.is_used()) plan.own = own_.for_block(block, permissions_, facts_.checkpoint);
+  plan.progress = options_.progress;
+  plan.stop_way = options_.own.stop_way;
+  plan.stop_signal = options_.own.stop_signal;
   plan.once_started = [this, block] {
     if (blocks_here_ == 0 && write_run_record_) remember_command();
     note_surroundings(block);
   };
   BlockResult result = run_block(run_, *ledger_, plan);
   linked_ = linked_ || result.linked;
+  if (result.keeps_own) facts_.checkpoint = result.own_newest;
   if (!options_.blocks_are_jobs) say_ended(result);
   facts_.ended.push_back(std::move(result));
   facts_.judge_last = false;

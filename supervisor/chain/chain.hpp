@@ -14,6 +14,7 @@
 #include "block/signal_inbox.hpp"
 #include "chain/hook.hpp"
 #include "chain/identity.hpp"
+#include "chain/own_checkpoints.hpp"
 #include "chain/scheduler.hpp"
 #include "dataset/stage.hpp"
 #include "engine/policy.hpp"
@@ -43,6 +44,8 @@ struct ChainOptions {
   Preparation preparation;                        // of the node, before the program starts here
   Hooks hooks;
   OutputWay output = OutputWay::inherited;        // of the program
+  std::string progress;                           // read from that output: as ProgressText wants it
+  CheckpointOptions own;                          // of the program's making
   Scheduler* scheduler = nullptr;                 // of the job around this; null: there is none
   bool blocks_are_jobs = false;                   // this job is one block; the scheduler starts the next
   std::string node;                               // for people

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "block/result_record.hpp"
 #include "rundir/json_fields.hpp"
 #include "rundir/ledger.hpp"
 
@@ -25,6 +26,8 @@ engine::Costs costs_without_progress(io::FileSystem& fs, const rundir::Layout& l
   const std::vector<json> lines = rundir::read_ledger(fs, layout.ckptrun_ledger(block));
   const json *started = event_in(lines, "started"), *ended = event_in(lines, "ended");
   if (!started || !ended) return {};
+  if (const auto result = parse_result(*ended); result && result->keeps_own)
+    return made_progress(*result) ? engine::Costs{} : result->costs;
   const auto number = [](const json& object, const char* key) { return rundir::number_in(object, key).value_or(0); };
   if (number(*ended, "step") > number(rundir::object_in(*started, "resume"), "step")) return {};
   return {.between_points = number(*ended, "between_points_seconds"), .stage = number(*ended, "stage_seconds"),

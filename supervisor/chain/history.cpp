@@ -57,6 +57,15 @@ std::optional<rundir::SnapshotId> resumed_from(const Events& events) {
   return block && step ? std::optional(rundir::SnapshotId{*block, *step}) : std::nullopt;
 }
 
+// Programs that write their own are as far as the newest whole one that was seen.
+void take_own_checkpoints(const Events& events, BlockResult& result) {
+  const json* started = last_event(events, "started");
+  result.keeps_own = !result.linked && started && started->value("keeps_own", json(false)) == true;
+  if (!result.keeps_own) return;
+  result.own_from = result.own_newest = checkpoints::parse_version(rundir::object_in(*started, "own_from"));
+  if (const json* newest = last_event(events, "checkpoint")) result.own_newest = checkpoints::parse_version(*newest);
+}
+
 bool reached_point(io::FileSystem& fs, const rundir::Layout& layout, std::uint64_t block,
                    const std::vector<rundir::Attachment>& attachments) {
   return std::any_of(attachments.begin(), attachments.end(), [&](const rundir::Attachment& program) {
@@ -100,7 +109,9 @@ BlockResult reconstruct(io::FileSystem& fs, const rundir::Layout& layout, const 
   BlockResult result;
   result.block = block;
   result.linked = std::any_of(attachments.begin(), attachments.end(), [](const auto& one) { return one.linked; });
-  result.resumed_from = resumed_from(rundir::read_ledger(fs, layout.ckptrun_ledger(block)));
+  const Events events = rundir::read_ledger(fs, layout.ckptrun_ledger(block));
+  result.resumed_from = resumed_from(events);
+  take_own_checkpoints(events, result);
   result.newest = newest;
   result.reached_point = (newest && newest->block == block) || reached_point(fs, layout, block, attachments);
   if (const auto claim = blocks.read_claim(block); claim && claim->block_seconds > 0) result.whole_seconds = claim->block_seconds;

@@ -81,6 +81,8 @@ class ProgramLedger {
       take_staged(line);
     else if (event == "durable")
       take_durable(line);
+    else if (event == "checkpoint")
+      take_checkpoint(line);
   }
   const Pace& units() const { return units_; }
   const Pace& steps() const { return steps_; }
@@ -127,6 +129,15 @@ class ProgramLedger {
       durable_done_ = done->second;
   }
 
+  // By ckptrun, of a program that writes its own.
+  void take_checkpoint(const json& line) {
+    learned_.between_points.add(number_in(line, "seconds_since_last").value_or(0));
+    learned_.file_bytes = static_cast<std::uint64_t>(number_in(line, "bytes").value_or(0));
+    if (const auto step = number_in(line, "step")) durable_step_ = step;
+    durable_done_ = number_in(line, "epoch");
+    if (!durable_done_) durable_done_ = done_;
+  }
+
   LearnedTimes& learned_;
   std::optional<double> block_started_;
   bool fresh_ = false;
@@ -141,9 +152,13 @@ class Learner {
  public:
   void read_block(io::FileSystem& fs, const rundir::Layout& layout, std::uint64_t block) {
     std::optional<double> started;
-    for (const json& line : rundir::read_ledger(fs, layout.ckptrun_ledger(block)))
+    ProgramLedger own(learned_, std::nullopt);
+    for (const json& line : rundir::read_ledger(fs, layout.ckptrun_ledger(block))) {
       if (text_in(line, "event") == "started")
         started = number_in(line, "time").value_or(0) - number_in(line, "prepared_seconds").value_or(0);
+      own.take(line);
+    }
+    take(own);
     for (const auto& attachment : rundir::Blocks(fs, layout, {}).read_attachments(block)) {
       if (!attachment.linked) continue;
       ProgramLedger ledger(learned_, started);

@@ -15,6 +15,7 @@
 #include "chain/identity.hpp"
 #include "chain/open_run.hpp"
 #include "chain/outlook.hpp"
+#include "chain/own_checkpoints.hpp"
 #include "chain/surroundings.hpp"
 #include "io/publish.hpp"
 #include "rundir/blocks.hpp"
@@ -98,6 +99,16 @@ void refuse_lost_run(const rundir::Layout& layout, const rundir::Catalog& catalo
        "at it with `ckpt ls`; to start from the beginning in a new run: ckptrun --fresh", layout.directory());
 }
 
+// As a start would choose; also where there is no run yet.
+void look_at_checkpoints(io::FileSystem& fs, const rundir::Layout& layout, const ChainOptions& options, ChainFacts& facts,
+                         Preview& preview) {
+  OwnCheckpointsOfRun own(fs, layout, options.own, starts_over(fs, options));
+  own.choose(facts);
+  for (const checkpoints::Rejected& rejected : own.rejected())
+    preview.damaged.push_back(fmt::format("{} ({})", rejected.path, rejected.reason));
+  preview.keeps_own = own.is_used();
+}
+
 void look_at_run(io::FileSystem& fs, const rundir::Layout& layout, const ChainOptions& options, Preview& preview) {
   const rundir::Permissions permissions = rundir::permissions_of(fs, layout);
   const rundir::Blocks blocks(fs, layout, permissions, [&](const auto& claim, const auto& who) {
@@ -115,6 +126,8 @@ void look_at_run(io::FileSystem& fs, const rundir::Layout& layout, const ChainOp
   ChainFacts facts = facts_of(fs, layout, blocks, options, preview);
   facts.newest = newest_readable(fs, entries, preview);
   facts.ever_had_snapshots = catalog.ever_had_snapshots();
+  if (facts.owner == OwnerState::gone && (!facts.complete || facts.reopened))
+    look_at_checkpoints(fs, layout, options, facts, preview);
   preview.decision = decide(facts, Event::starting);
   if (preview.decision.action == Action::wait_for_owner && !options.wait)
     refuse_to_wait(layout, facts.owner, facts.owner_text);
@@ -122,6 +135,12 @@ void look_at_run(io::FileSystem& fs, const rundir::Layout& layout, const ChainOp
   if (starts && options.strict && !options.accept_changes)
     refuse_changes(fs, layout, preview.blocks, look_around(options.program_path, options.command));
   if (starts) refuse_lost_run(layout, catalog, facts);
+}
+
+void look_at_new_run(io::FileSystem& fs, const rundir::Layout& layout, const ChainOptions& options, Preview& preview) {
+  ChainFacts facts;
+  look_at_checkpoints(fs, layout, options, facts, preview);
+  preview.decision = decide(facts, Event::starting);
 }
 
 void look_at_command(io::FileSystem& fs, const rundir::Layout& layout, const ChainOptions& options, Preview& preview) {
@@ -167,6 +186,7 @@ Preview preview_chain(io::FileSystem& fs, Clock& clock, const ChainOptions& opti
     look(preview, [&] { look_at_command(fs, layout, options, preview); });
     look(preview, [&] { look_at_run(fs, layout, options, preview); });
   }
+  if (!preview.exists) look(preview, [&] { look_at_new_run(fs, layout, options, preview); });
   look_at_disk(fs, options, preview);
   look_at_memory(options, preview);
   return preview;

@@ -22,6 +22,7 @@ struct Preview {
   Decision decision;                           // start, resume, wait, complete …
   std::uint64_t blocks = 0, snapshots = 0;     // that are there
   std::vector<std::string> damaged;            // as their heads tell: snapshots newer than the one it starts from
+  bool keeps_own = false;                      // --latest: what it starts from is verified, and so are the damaged ones
   bool uses_libckpt = true;                    // as far as its blocks tell
   std::string progress;                        // "epoch 36.5 of 300"; empty: not told
   double seconds_left = engine::no_limit;      // of the block

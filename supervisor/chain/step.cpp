@@ -31,6 +31,14 @@ constexpr ActionName action_names[] = {{Action::start_fresh, "start"},
 
 std::string place(rundir::SnapshotId id) { return fmt::format("step {} (block {})", id.step, id.block); }
 
+// Of a program with its own checkpoints the time between them, of another that of a step and its save.
+std::string arithmetic_of_checkpoints(double block_seconds, const engine::Costs& costs) {
+  if (costs.between_points <= 0 || !engine::shortfall_seconds(block_seconds, costs)) return {};
+  return fmt::format("the time from one checkpoint to the next ({}) does not fit a block ({}): let the program write "
+                     "them more often or make blocks longer", format_duration(costs.between_points),
+                     format_duration(block_seconds - engine::safety_margin(block_seconds)));
+}
+
 // "a step (26 h 00 min) and its save (40 s) do not fit …"; empty when they fit or nothing is known.
 std::string arithmetic(double block_seconds, const engine::Costs& costs) {
   if (costs.between_points <= 0 || !engine::shortfall_seconds(block_seconds, costs)) return {};
@@ -40,14 +48,21 @@ std::string arithmetic(double block_seconds, const engine::Costs& costs) {
                      format_duration(block_seconds - engine::safety_margin(block_seconds)));
 }
 
+constexpr const char* checkpoints_are_lost =
+    "this run had whole checkpoints and none is whole now, so that its program would start over; put one back, or start "
+    "over with --fresh";
+
 Decision next_block(const ChainFacts& facts) {
+  if (facts.checkpoint) return {Action::resume, checkpoints::describe(*facts.checkpoint)};
+  if (facts.keeps_own && facts.had_checkpoints) return {Action::stop, checkpoints_are_lost};
   if (facts.newest) return {Action::resume, place(*facts.newest)};
   if (facts.ever_had_snapshots) return {Action::start_fresh, "what is kept by name: of its snapshots none is left"};
   return {Action::start_fresh, "the beginning"};
 }
 
 std::optional<Decision> too_short(const ChainFacts& facts) {
-  if (const std::string why = arithmetic(facts.block_seconds, facts.earlier_costs); !why.empty())
+  const std::string why = (facts.keeps_own ? arithmetic_of_checkpoints : arithmetic)(facts.block_seconds, facts.earlier_costs);
+  if (!why.empty())
     return Decision{Action::stop, why};
   if (facts.seconds_left <= engine::safety_margin(facts.block_seconds) + facts.expected_costs.lead())
     return Decision{Action::hand_on, fmt::format("too little of this job is left ({})", format_duration(std::max(0.0, facts.seconds_left)))};
@@ -78,10 +93,12 @@ bool burns_blocks(const std::vector<BlockResult>& ended) {
 }
 
 Decision no_progress(const ChainFacts& facts, const BlockResult& last) {
-  const std::string since = last.resumed_from ? place(*last.resumed_from) : std::string("the beginning");
-  const std::string why = arithmetic(facts.block_seconds, last.costs);
-  return {Action::stop, fmt::format("no progress: block {} ended without a newer snapshot than {}{}{}", last.block, since,
-                                    why.empty() ? "" : "; ", why)};
+  const std::string since = last.own_from       ? checkpoints::describe(*last.own_from)
+                            : last.resumed_from ? place(*last.resumed_from)
+                                                : "the beginning";
+  const std::string why = (last.keeps_own ? arithmetic_of_checkpoints : arithmetic)(facts.block_seconds, last.costs);
+  return {Action::stop, fmt::format("no progress: block {} ended without a newer {} than {}{}{}", last.block,
+                                    last.keeps_own ? "whole checkpoint" : "snapshot", since, why.empty() ? "" : "; ", why)};
 }
 
 // It began late in its job, after a long wait for the owner say: what it could not do says nothing about a whole block.
@@ -99,7 +116,7 @@ Decision after_stop(const ChainFacts& facts, const BlockResult& last) {
 }
 
 bool time_was_up(const BlockResult& block) {
-  return block.linked && (block.asked == StopCause::deadline || block.asked == StopCause::job);
+  return (block.linked || block.keeps_own) && (block.asked == StopCause::deadline || block.asked == StopCause::job);
 }
 
 // By somebody, or the kernel's choice: where that met the program says nothing about the step.
@@ -119,12 +136,17 @@ bool ended_at_the_same_step(const BlockResult& one, const BlockResult& other) {
   return apart == 0 || (between_points > 0 && apart * between_points < seconds_unknown);
 }
 
+std::string where_both_ended(const BlockResult& one, const BlockResult& other) {
+  if (ended_at_the_same_step(one, other)) return fmt::format("at about step {}", *one.last_step);
+  return fmt::format("without a newer {} in between", one.keeps_own ? "whole checkpoint" : "snapshot");
+}
+
 // The previous crash, unless the program came further since then.
 const BlockResult* same_crash_before(const std::vector<BlockResult>& ended) {
   const BlockResult& last = ended.back();
   for (auto block = ended.rbegin() + 1; block != ended.rend(); ++block) {
     if (block->outcome == Outcome::crashed && !time_was_up(*block))
-      return is_newer_state(last.newest, block->newest) && !ended_at_the_same_step(last, *block) ? nullptr : &*block;
+      return is_newer_state(last, *block) && !ended_at_the_same_step(last, *block) ? nullptr : &*block;
     if (made_progress(*block)) return nullptr;
   }
   return nullptr;
@@ -133,6 +155,7 @@ const BlockResult* same_crash_before(const std::vector<BlockResult>& ended) {
 bool something_to_resume(const ChainFacts& facts) {
   const BlockResult& last = facts.ended.back();
   if (last.linked) return facts.newest || (last.reached_point && !facts.ever_had_snapshots);
+  if (last.keeps_own) return facts.checkpoint.has_value();
   return facts.continued_before ||
          std::any_of(facts.ended.begin(), facts.ended.end(), [](const auto& block) { return made_progress(block); });
 }
@@ -141,14 +164,16 @@ Decision after_crash(const ChainFacts& facts, const BlockResult& last) {
   if (!last.started) return {Action::fail, last.reason};
   if (facts.ever_had_snapshots && !facts.newest)
     return {Action::fail, last.reason + "; this run had snapshots and none is left"};
+  if (last.keeps_own && !facts.checkpoint && facts.had_checkpoints)
+    return {Action::fail, last.reason + "; " + checkpoints_are_lost};
   if (!something_to_resume(facts) && last.crash != CrashKind::device)   // a broken one shows at once
-    return {Action::fail, last.reason + (last.linked ? "; it came before the first safe point: not tried again"
-                                                     : "; there is nothing known to resume from: not tried again")};
+    return {Action::fail, last.reason + (last.linked      ? "; it came before the first safe point: not tried again"
+                                         : last.keeps_own ? "; it came before the first whole checkpoint: not tried again"
+                                                          : "; there is nothing known to resume from: not tried again")};
   if (const BlockResult* before = same_crash_before(facts.ended))
-    return {Action::stop, fmt::format("the same step failed twice: blocks {} and {} crashed {} ({})", before->block, last.block,
-                                      ended_at_the_same_step(last, *before) ? fmt::format("at about step {}", *last.last_step)
-                                                                            : "without a newer snapshot in between", last.reason)};
-  return {Action::retry, facts.newest ? place(*facts.newest) : std::string("the beginning")};
+    return {Action::stop, fmt::format("the same step failed twice: blocks {} and {} crashed {} ({})", before->block,
+                                      last.block, where_both_ended(last, *before), last.reason)};
+  return {Action::retry, next_block(facts).reason};
 }
 
 Decision decide_after(const ChainFacts& facts) {

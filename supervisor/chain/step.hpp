@@ -16,9 +16,9 @@
 //              stopped, or time was up    continue if there is a newer state than at its start, else stop: no progress
 //              crashed                    nothing to resume: fail. Second time without a newer durable state, or at the
 //                                         same step: stop. Else retry.
-// A program that is only wrapped has no state that ckptrun knows; its exit code 85 is taken as its word that it has
-// one. So its crash is retried only when a block of this run ended so before, and blocks that end so at once, again and
-// again, stop the chain.
+// A program that is only wrapped has its checkpoints (--latest) where one that links libckpt has its snapshots. Without
+// them ckptrun knows of no state; its exit code 85 is taken as its word that it has one. So its crash is retried only when
+// a block of this run ended so before, and blocks that end so at once, again and again, stop the chain.
 #pragma once
 
 #include <cstddef>
@@ -68,6 +68,9 @@ struct ChainFacts {
   bool continued_before = false;                   // the newest block before this ckptrun ended "to be continued"
   bool ever_had_snapshots = false;
   std::optional<rundir::SnapshotId> newest;        // durable
+  bool keeps_own = false;                          // the program writes its own checkpoints, where ckptrun looks for them:
+  std::optional<checkpoints::Version> checkpoint;  // the newest whole one
+  bool had_checkpoints = false;                    // earlier blocks found some
   double block_seconds = engine::no_limit;         // that a block of this chain has
   double seconds_left = engine::no_limit;          // of this job, when it is the block
   engine::Costs earlier_costs;                     // of the newest block, if it made no progress

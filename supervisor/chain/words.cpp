@@ -20,6 +20,14 @@ const char* word_for(Action action) {
   return is_bad(action) ? "stopped" : "to be continued";
 }
 
+std::string newest_of(const std::optional<rundir::SnapshotId>& id) {
+  return id ? fmt::format("newest snapshot: step {} (block {})", id->step, id->block) : "no snapshot yet";
+}
+
+std::string newest_of(const std::optional<checkpoints::Version>& version) {
+  return version ? "newest checkpoint: " + checkpoints::describe(*version) : "no whole checkpoint yet";
+}
+
 // A decision to go on names where from, which the newest snapshot says anyway; one to end names why.
 std::string what_ended(const Decision& decision, const BlockResult* last) {
   if (!last) return decision.reason;
@@ -41,9 +49,8 @@ std::string first_line(std::uint64_t block, const std::string& from, const Outlo
 
 std::string last_line(const Decision& decision, const BlockResult* last, const std::optional<rundir::SnapshotId>& newest,
                       const std::string& progress, const std::string& next) {
-  const std::string snapshot =
-      newest ? fmt::format("newest snapshot: step {} (block {})", newest->step, newest->block) : "no snapshot yet";
-  return fmt::format("{}: {}; {}{}; {}", word_for(decision.action), what_ended(decision, last), snapshot,
+  const std::string state = last && last->keeps_own ? newest_of(last->own_newest) : newest_of(newest);
+  return fmt::format("{}: {}; {}{}; {}", word_for(decision.action), what_ended(decision, last), state,
                      after_comma(progress), next);
 }
 

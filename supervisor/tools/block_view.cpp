@@ -47,6 +47,13 @@ void take_event(const nlohmann::json& line, BlockView& block) {
   block.save_error.clear();
 }
 
+// Of a program that only prints how far it is, ckptrun writes that down.
+void take_supervisors_event(const nlohmann::json& line, BlockView& block) {
+  const std::string event = text_in(line, "event");
+  take_pace(line, event, block);
+  if (event == "surroundings") block.changed = text_in(line, "changed");
+}
+
 double end_of(const BlockView& block, const Lines& lines, bool is_running) {
   if (block.summary.end) return block.summary.end->ended;
   if (is_running) return system_clock().wall_seconds();
@@ -80,7 +87,7 @@ BlockView view_block(io::FileSystem& fs, const RunView& run, const rundir::Block
   if (const std::string log = run.layout.block_log(summary.claim.block); is_file(fs, log)) block.log = log;
   const Lines supervisor = rundir::read_ledger(fs, run.layout.ckptrun_ledger(summary.claim.block));
   for (const nlohmann::json& line : supervisor)
-    if (text_in(line, "event") == "surroundings") block.changed = text_in(line, "changed");
+    take_supervisors_event(line, block);
   lines.insert(lines.end(), supervisor.begin(), supervisor.end());
   const bool is_running = is_newest(summary, run) && run.may_be_running();
   block.seconds = std::max(0.0, end_of(block, lines, is_running) - summary.claim.claimed);
@@ -120,7 +127,9 @@ std::optional<Progress> last_progress(io::FileSystem& fs, const rundir::Layout& 
   std::optional<Progress> progress;
   if (block == 0) return progress;
   const auto attachments = rundir::Blocks(fs, layout, {}).read_attachments(block);
-  for (const nlohmann::json& line : read_program_ledgers(fs, layout, block, attachments)) {
+  Lines lines = rundir::read_ledger(fs, layout.ckptrun_ledger(block));
+  for (nlohmann::json& line : read_program_ledgers(fs, layout, block, attachments)) lines.push_back(std::move(line));
+  for (const nlohmann::json& line : lines) {
     const auto done = number_in(line, "done");
     if (!done) continue;
     if (progress && text_in(line, "event") == "staged") progress->done = *done;   // told at each save, too

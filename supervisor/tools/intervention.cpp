@@ -111,7 +111,7 @@ bool Intervention::remove_run() const {
                                             layout_.directory() + "/jobs", layout_.blocks(), layout_.snapshots()};
   refuse_links(folders);
   empty_part(layout_.snapshots());
-  for (const std::string& file : {layout_.metrics(), layout_.status_json(), layout_.run_json(), layout_.has_snapshots()})
+  for (const std::string& file : {layout_.directory() + "/checkpoints.json", layout_.metrics(), layout_.status_json(), layout_.run_json(), layout_.has_snapshots()})
     remove_part(file);
   for (const std::string& folder : folders) {
     empty_part(folder);

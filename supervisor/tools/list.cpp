@@ -7,6 +7,8 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/quantity.hpp"
+#include "checkpoints/choose.hpp"
+#include "io/publish.hpp"
 #include "tools/find_run.hpp"
 #include "tools/metrics.hpp"
 #include "tools/pick_snapshot.hpp"
@@ -121,6 +123,7 @@ struct Listing {   // everything in a run that holds state
   RunView view;
   std::vector<Kept> kept;
   std::vector<std::string> damaged;
+  std::vector<checkpoints::Candidate> own;   // checkpoints of the program's own making
 };
 
 std::uint64_t size_of(io::FileSystem& fs, const std::string& path) {
@@ -145,12 +148,17 @@ void print_table(io::FileSystem& fs, const Listing& listing) {
     table.add({file, "", "", format_size(size_of(fs, listing.view.layout.snapshots() + '/' + file)), "",
                Cell("damaged", Tone::bad)});
   }
+  for (const checkpoints::Candidate& own : listing.own) {
+    const auto number = own.epoch ? own.epoch : own.step;
+    table.add({own.path, number ? fmt::format("{}", *number) : "", "", format_size(own.bytes), age(own.modified),
+               Cell(&own == &listing.own.front() ? "newest" : "", Tone::good)});
+  }
   if (table.empty()) fmt::print("no snapshots in {}\n", listing.view.layout.directory());
   else table.print();
 }
 
 Json to_json(io::FileSystem& fs, const Listing& listing) {
-  Json snapshots = Json::array(), kept = Json::array(), damaged = Json::array();
+  Json snapshots = Json::array(), kept = Json::array(), damaged = Json::array(), checkpoints = Json::array();
   for (const auto& entry : listing.view.snapshots) {
     snapshots.push_back({{"file", entry.path}, {"step", entry.id.step}, {"block", entry.id.block},
                          {"bytes", entry.size_bytes}, {"written", format_time(entry.modified)}});
@@ -163,12 +171,16 @@ Json to_json(io::FileSystem& fs, const Listing& listing) {
     const std::string path = listing.view.layout.snapshots() + '/' + file;
     damaged.push_back({{"file", path}, {"bytes", size_of(fs, path)}});
   }
+  for (const checkpoints::Candidate& own : listing.own) {
+    checkpoints.push_back({{"file", own.path}, {"epoch", or_null(own.epoch)}, {"step", or_null(own.step)},
+                           {"bytes", own.bytes}, {"written", format_time(own.modified)}});
+  }
   return {{"run", listing.view.name}, {"directory", listing.view.layout.directory()}, {"snapshots", snapshots},
-          {"kept", kept}, {"damaged", damaged}};
+          {"kept", kept}, {"damaged", damaged}, {"checkpoints", checkpoints}};
 }
 
 int list_snapshots(io::FileSystem& fs, const rundir::Layout& layout, Format format) {
-  Listing listing{view_run(fs, layout), {}, {}};
+  Listing listing{view_run(fs, layout), {}, {}, checkpoints::list_of_run(fs, layout.directory())};
   const rundir::Catalog catalog(fs, layout, listing.view.permissions);
   for (const rundir::KeptEntry& entry : catalog.kept())
     listing.kept.push_back({entry, step_of_file(fs, entry.path)});

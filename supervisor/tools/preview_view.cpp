@@ -18,7 +18,7 @@ using supervisor::Preview;
 
 std::string start_text(const Preview& preview) {
   std::string text = "start from " + preview.decision.reason;
-  if (preview.decision.action == Action::resume) text += ", not verified (ckpt verify does)";
+  if (preview.decision.action == Action::resume && !preview.keeps_own) text += ", not verified (ckpt verify does)";
   if (!preview.damaged.empty()) text += fmt::format("; damaged: {}", fmt::join(preview.damaged, ", "));
   return preview.moves_old_run ? text + "; the old run is moved aside first" : text;
 }

@@ -8,6 +8,7 @@
 
 #include "base/clock.hpp"
 #include "base/quantity.hpp"
+#include "checkpoints/choose.hpp"
 #include "tools/find_run.hpp"
 #include "tools/table.hpp"
 #include "tools/verbs.hpp"
@@ -20,6 +21,10 @@ std::string snapshot_text(const RunView& run) {
   const rundir::CatalogEntry& newest = run.snapshots.front();
   return fmt::format("step {} of block {}, {}, {}", newest.id.step, newest.id.block, age(newest.modified),
                      format_size(newest.size_bytes));
+}
+
+std::string checkpoint_text(const checkpoints::Candidate& newest) {
+  return fmt::format("{}, {}, {}", checkpoints::describe(newest), age(newest.modified), format_size(newest.bytes));
 }
 
 std::string progress_text(const RunView& run) {
@@ -89,7 +94,9 @@ Table table_of(const Situation& now) {
   if (now.block) table.add({"block", block_text(now)});
   else if (now.queue && now.queue->waiting.value_or(0) > 0) table.add({"block", fmt::format("none, {} waiting", *now.queue->waiting)});
   if (run.may_be_running()) table.add({"time left", time_left_text(now)});
-  table.add({"snapshot", snapshot_text(run)});
+  const auto own = checkpoints::list_of_run(io::file_system(), run.layout.directory());
+  if (own.empty()) table.add({"snapshot", snapshot_text(run)});
+  else table.add({"checkpoint", checkpoint_text(own.front())});
   if (now.block && now.block->snapshots > 0) {
     table.add({"stall", fmt::format("{} in {} of this block", format_duration(now.block->stall_seconds),
                                     count_of(now.block->snapshots, "save"))});

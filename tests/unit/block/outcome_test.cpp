@@ -133,3 +133,24 @@ TEST_CASE("after a crash ckptrun exits with the program's code, 1 for 0, and 128
   result.signal = SIGKILL;
   CHECK(exit_code_of_crash(result) == 137);
 }
+
+TEST_CASE("with its own checkpoints, asked to stop: to be continued where a newer whole one is there, however it ended") {
+  Seen seen = wrapped(std::nullopt, StopCause::deadline, SIGTERM);
+  seen.keeps_own = true;
+  CHECK(judge(seen).outcome == Outcome::crashed);
+  CHECK(judge(seen).reason == "killed by SIGTERM after it was asked to stop, without a newer whole checkpoint");
+  seen.newer_checkpoint = "model-3.pt (epoch 3)";
+  CHECK(judge(seen).outcome == Outcome::stopped);
+  CHECK(judge(seen).reason == "stopped with model-3.pt (epoch 3), killed by SIGTERM");
+  seen.killed = true;
+  CHECK(judge(seen).outcome == Outcome::stopped);
+}
+
+TEST_CASE("with its own checkpoints, not asked: 0 is complete, 85 to be continued, anything else a crash") {
+  for (const auto& [code, outcome] : {std::pair{0, Outcome::finished}, {85, Outcome::stopped}, {1, Outcome::crashed}}) {
+    Seen seen = wrapped(code);
+    seen.keeps_own = true;
+    seen.newer_checkpoint = "last.pt";
+    CHECK(judge(seen).outcome == outcome);
+  }
+}

@@ -460,3 +460,54 @@ TEST_CASE("a chain of thirty days with a crash every third day ends complete, wi
   CHECK(story.block(Outcome::finished, 100).action == Action::complete);
   CHECK(story.facts.newest->block == 30);
 }
+
+namespace {
+
+checkpoints::Version version(std::uint64_t epoch, std::uint32_t crc) {
+  return {{"model.pt", {epoch}, epoch, std::nullopt, 1, 100}, "PyTorch", crc, ""};
+}
+
+// A block of a program with its own checkpoints, which ends with that one.
+Decision own(Story& story, Outcome outcome, std::optional<checkpoints::Version> newest, StopCause asked = StopCause::nobody) {
+  BlockResult& result = story.begin();
+  result.linked = false;
+  result.keeps_own = story.facts.keeps_own = true;
+  result.own_from = story.facts.checkpoint;
+  result.own_newest = story.facts.checkpoint = newest;
+  result.asked = asked;
+  return story.end(outcome);
+}
+
+}  // namespace
+
+TEST_CASE("own checkpoints: a crash is tried again as long as each block has a newer one") {
+  Story story;
+  CHECK(own(story, Outcome::crashed, version(2, 2)).action == Action::retry);
+  CHECK(own(story, Outcome::crashed, version(3, 3)).action == Action::retry);
+  const Decision decision = own(story, Outcome::crashed, version(3, 3));
+  CHECK(decision.action == Action::stop);
+  CHECK(contains(decision.reason, "crashed without a newer whole checkpoint in between"));
+}
+
+TEST_CASE("own checkpoints: before the first one a crash is not tried again") {
+  Story story;
+  const Decision decision = own(story, Outcome::crashed, std::nullopt);
+  CHECK(decision.action == Action::fail);
+  CHECK(contains(decision.reason, "it came before the first whole checkpoint"));
+}
+
+TEST_CASE("own checkpoints: a block whose time was up without a newer one has made no progress") {
+  Story story;
+  CHECK(own(story, Outcome::stopped, version(1, 1), StopCause::deadline).action == Action::resume);
+  const Decision decision = own(story, Outcome::crashed, version(1, 1), StopCause::deadline);
+  CHECK(decision.action == Action::stop);
+  CHECK(contains(decision.reason, "without a newer whole checkpoint than model.pt (epoch 1)"));
+}
+
+TEST_CASE("own checkpoints: a run that had some and has none whole does not start over") {
+  ChainFacts facts;
+  facts.keeps_own = facts.had_checkpoints = true;
+  CHECK(decide(facts, Event::starting).action == Action::stop);
+  facts.checkpoint = version(4, 4);
+  CHECK(decide(facts, Event::starting).reason == "model.pt (epoch 4)");
+}

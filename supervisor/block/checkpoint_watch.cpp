@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "block/checkpoint_watch.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "block/open_files.hpp"
+#include "block/process_tree.hpp"
+
+namespace ckpt::supervisor {
+
+namespace {
+
+constexpr double rests_per_look = 20;  // a full directory on a slow file system is not looked at all the time
+constexpr double rest_after_error_seconds = 60;
+
+}  // namespace
+
+using checkpoints::Candidate;
+using checkpoints::Judged;
+using checkpoints::Wholeness;
+
+CheckpointWatch::CheckpointWatch(io::FileSystem& fs, Clock& clock, const OwnCheckpoints& own)
+    : fs_(fs), clock_(clock), own_(own), broken_(own.broken), last_found_(clock.monotonic_seconds()) {}
+
+bool CheckpointWatch::is_known(const Candidate& candidate) const {
+  const auto same = [&](const Candidate& other) { return other.same_version(candidate); };
+  return std::any_of(broken_.begin(), broken_.end(), same);
+}
+
+// The newest that is not judged yet and newer than what is.
+std::optional<Candidate> CheckpointWatch::find_new() const {
+  const auto& known = newest_ ? newest_ : own_.resume;
+  for (const Candidate& candidate : own_.search.pattern.list(fs_)) {
+    if (candidate.modified <= own_.search.since || (known && candidate.same_version(known->candidate))) break;
+    if (!is_known(candidate)) return candidate;
+  }
+  return std::nullopt;
+}
+
+bool CheckpointWatch::does_not_change(const Candidate& candidate) const {
+  return doubtful_ && doubtful_->same_version(candidate) && !is_open_for_writing(candidate.path, descendants());
+}
+
+void CheckpointWatch::judge(const Candidate& candidate) {
+  auto keep = own_.keep;
+  if (keep) keep->even_if_unknown = does_not_change(candidate);
+  judged_from_ = clock_.monotonic_seconds();
+  judgement_ = std::make_unique<checkpoints::Judgement>(fs_, candidate, keep);
+}
+
+// One that is being written is judged again and again: never for more than half of the time.
+void CheckpointWatch::tick() try {
+  const double began = clock_.monotonic_seconds();
+  if (judgement_ || began < rest_until_) return;
+  if (const auto candidate = find_new()) judge(*candidate);
+  rest_until_ = began + rests_per_look * (clock_.monotonic_seconds() - began);
+} catch (const Error& error) {
+  log_warning("new checkpoints cannot be looked for now: {}", error.what());
+  rest_until_ = clock_.monotonic_seconds() + rest_after_error_seconds;
+}
+
+void CheckpointWatch::add_to(std::vector<pollfd>& polled) const {
+  if (judgement_) polled.push_back({judgement_->fd(), POLLIN, 0});
+}
+
+bool CheckpointWatch::look() {
+  if (!judgement_) return false;
+  const auto judged = judgement_->look();
+  if (!judged) return false;
+  judgement_.reset();
+  rest_until_ = 2 * clock_.monotonic_seconds() - judged_from_;
+  return take(*judged);
+}
+
+bool CheckpointWatch::take(const Judged& judged) {
+  const Candidate& candidate = judged.version.candidate;
+  if (judged.finding.state == Wholeness::broken) {
+    broken_.push_back(candidate);
+    return false;
+  }
+  if (judged.finding.state == Wholeness::unknown && !does_not_change(candidate)) {
+    doubtful_ = candidate;
+    return false;
+  }
+  newest_ = judged.version;
+  const double now = clock_.monotonic_seconds();
+  seconds_since_last_ = now - std::exchange(last_found_, now);
+  intervals_.add(seconds_since_last_);
+  return true;
+}
+
+// What was under way has been ended with the block's processes.
+bool CheckpointWatch::settle() {
+  judgement_.reset();
+  while (const auto candidate = find_new()) {
+    doubtful_ = candidate;
+    judge(*candidate);
+    const Judged judged = judgement_->wait();
+    judgement_.reset();
+    if (take(judged)) return true;
+    broken_.push_back(*candidate);
+  }
+  return settle_for_copy();
+}
+
+// One that was made of what has been torn since, by a judgement that did not come to tell of it.
+bool CheckpointWatch::settle_for_copy() {
+  if (!own_.keep) return false;
+  const auto copies = checkpoints::list_copies(fs_, own_.keep->directory, own_.search.pattern.text());
+  if (copies.empty() || copies.front().order.front() != own_.keep->block) return false;
+  if (newest_ && newest_->copy == copies.front().path) return false;
+  Candidate copy = copies.front();
+  copy.order.clear();
+  return take(checkpoints::Judgement(fs_, copy, std::nullopt).wait());
+}
+
+// The first of a block comes after its start-up, too; so that one counts where there is no other.
+std::optional<double> CheckpointWatch::interval() const {
+  if (intervals_.count() < 2 && own_.intervals.count() > 0) return own_.intervals.estimate();
+  return intervals_.estimate();
+}
+
+}  // namespace ckpt::supervisor

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The checkpoints that a program writes by itself, as they come to be while it runs.
+#pragma once
+
+#include <poll.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "checkpoints/choose.hpp"
+#include "checkpoints/judgement.hpp"
+#include "engine/policy.hpp"
+
+namespace ckpt::supervisor {
+
+struct OwnCheckpoints {
+  checkpoints::Search search;
+  std::optional<checkpoints::Version> resume;  // what this block goes on from
+  std::vector<checkpoints::Candidate> broken;  // found so before it began
+  std::optional<checkpoints::KeepRule> keep;   // of a file that is overwritten in place
+  engine::Observations intervals;              // between two of them, seconds, as earlier blocks teach
+  engine::Observations stops;                  // how long the program took to end after its signal
+};
+
+class CheckpointWatch {
+ public:
+  CheckpointWatch(io::FileSystem& fs, Clock& clock, const OwnCheckpoints& own);
+
+  void tick();  // about once a second
+  void add_to(std::vector<pollfd>& polled) const;
+  bool look();    // a new whole one has been found
+  bool settle();  // the same once nobody writes any more; waits
+
+  const std::optional<checkpoints::Version>& newest() const noexcept { return newest_; }  // of this block
+  double seconds_since_last() const noexcept {
+    return seconds_since_last_;
+  }  // of the newest: the one before, or the start
+  // Until the next one, by experience; nullopt: none.
+  std::optional<double> interval() const;
+
+ private:
+  std::optional<checkpoints::Candidate> find_new() const;
+  bool is_known(const checkpoints::Candidate& candidate) const;
+  bool does_not_change(const checkpoints::Candidate& candidate) const;
+  bool settle_for_copy();
+  void judge(const checkpoints::Candidate& candidate);
+  bool take(const checkpoints::Judged& judged);
+
+  io::FileSystem& fs_;
+  Clock& clock_;
+  const OwnCheckpoints& own_;
+  std::unique_ptr<checkpoints::Judgement> judgement_;  // under way
+  std::optional<checkpoints::Candidate> doubtful_;     // whose format does not tell, as of the last look
+  std::vector<checkpoints::Candidate> broken_;
+  std::optional<checkpoints::Version> newest_;
+  double last_found_, seconds_since_last_ = 0, judged_from_ = 0, rest_until_ = 0;
+  engine::Observations intervals_;
+};
+
+}  // namespace ckpt::supervisor

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chain/own_checkpoints.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "io/publish.hpp"
+#include "rundir/json_fields.hpp"
+
+namespace ckpt::supervisor {
+namespace {
+
+using checkpoints::Candidate;
+using checkpoints::Pattern;
+using checkpoints::Setting;
+using nlohmann::json;
+
+constexpr std::uint64_t blocks_to_learn_from = 20;
+constexpr std::size_t copies_by_default = 2;
+constexpr std::string_view placeholder = "{resume}";
+
+std::string replace_placeholder(std::string word, const std::string& path) {
+  for (std::size_t at = 0; (at = word.find(placeholder, at)) != std::string::npos; at += path.size())
+    word.replace(at, placeholder.size(), path);
+  return word;
+}
+
+std::string working_directory() {
+  std::error_code unknown;
+  return std::filesystem::current_path(unknown);
+}
+
+// What is there already belongs to the run that was started over.
+double newest_time(io::FileSystem& fs, const Pattern& pattern) {
+  double newest = -engine::no_limit;
+  for (const Candidate& candidate : pattern.list(fs)) newest = std::max(newest, candidate.modified);
+  return newest;
+}
+
+void refuse_expanded(const Setting& before, const Pattern& now) {
+  const Pattern earlier(before.pattern);
+  if (before.pattern == now.text()) return;
+  if (!earlier.names_one_file() && now.names_one_file() && earlier.matches(now.text()))
+    fail(CKPT_ERR_CONFIG,
+         "--latest names the file '{}', but the run was started with the pattern '{}': the shell has expanded it; "
+         "quote it: --latest '{}'",
+         now.text(), before.pattern, before.pattern);
+  log_warning("this run's checkpoints were looked for by '{}', from now on by '{}'", before.pattern, now.text());
+}
+
+}  // namespace
+
+std::vector<std::string> split_words(const std::string& text) {
+  std::vector<std::string> words;
+  std::string word;
+  bool in_word = false;
+  char quote = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quote != 0 && c == quote)
+      quote = 0;
+    else if (c == '\\' && quote != '\'' && i + 1 < text.size())
+      word += text[++i];
+    else if (quote != 0)
+      word += c;
+    else if (c == '\'' || c == '"')
+      quote = c;
+    else if (std::isspace(static_cast<unsigned char>(c)) == 0)
+      word += c;
+    else {
+      if (in_word) words.push_back(std::exchange(word, {}));
+      in_word = false;
+      continue;
+    }
+    in_word = true;
+  }
+  if (quote != 0) fail(CKPT_ERR_CONFIG, "--resume-args: a quote in '{}' does not end", text);
+  if (in_word) words.push_back(word);
+  return words;
+}
+
+std::vector<std::string> command_of_block(std::vector<std::string> command,
+                                          const std::vector<std::string>& resume_words,
+                                          const std::optional<checkpoints::Version>& resume) {
+  if (resume) command.insert(command.end(), resume_words.begin(), resume_words.end());
+  const std::string path = resume ? resume->path() : "";
+  for (std::string& word : command) word = replace_placeholder(std::move(word), path);
+  return command;
+}
+
+OwnCheckpointsOfRun::OwnCheckpointsOfRun(io::FileSystem& fs, const rundir::Layout& layout,
+                                         const CheckpointOptions& options, bool starts_over)
+    : fs_(fs), layout_(layout), options_(options) {
+  if (options.pattern.empty()) return;
+  search_.emplace(checkpoints::Search{Pattern(options.pattern), -engine::no_limit, layout.kept() + "/checkpoints", {}});
+  if (const auto setting = starts_over ? std::nullopt : checkpoints::read_setting(fs, layout.directory())) {
+    refuse_expanded(*setting, search_->pattern);
+    search_->since = setting->since;
+    known_run_ = true;
+    must_remember_ = setting->pattern != options.pattern;
+    return;
+  }
+  must_remember_ = true;
+  if (starts_over) search_->since = newest_time(fs, search_->pattern);
+}
+
+void OwnCheckpointsOfRun::remember(rundir::Permissions permissions) {
+  if (!search_ || !std::exchange(must_remember_, false)) return;
+  checkpoints::write_setting(fs_, layout_.directory(), {options_.pattern, search_->since, working_directory()},
+                             permissions.file);
+  known_run_ = true;
+}
+
+void OwnCheckpointsOfRun::read_ledgers() {
+  search_->remembered.clear();
+  intervals_ = stops_ = {};
+  const std::uint64_t newest = rundir::Blocks(fs_, layout_, {}).newest();
+  for (std::uint64_t block = newest; block > 0 && block + blocks_to_learn_from > newest; --block) {
+    std::vector<checkpoints::Version> of_block;
+    for (const json& line : rundir::read_ledger(fs_, layout_.ckptrun_ledger(block))) {
+      const std::string event = rundir::text_in(line, "event");
+      if (event == "ended") stops_.add(rundir::number_in(line, "stop_seconds").value_or(0));
+      if (event != "checkpoint") continue;
+      if (!of_block.empty()) intervals_.add(rundir::number_in(line, "seconds_since_last").value_or(0));
+      if (auto version = checkpoints::parse_version(line)) of_block.push_back(std::move(*version));
+    }
+    search_->remembered.insert(search_->remembered.end(), of_block.rbegin(), of_block.rend());
+  }
+}
+
+void OwnCheckpointsOfRun::choose(ChainFacts& facts) {
+  if (!search_) return;
+  read_ledgers();
+  checkpoints::Choice choice = checkpoints::choose(fs_, *search_);
+  rejected_ = std::move(choice.rejected);
+  broken_.clear();
+  for (const Candidate& candidate : checkpoints::list_candidates(fs_, *search_))
+    if (std::any_of(rejected_.begin(), rejected_.end(), [&](const auto& one) { return one.path == candidate.path; }))
+      broken_.push_back(candidate);
+  facts.keeps_own = true;
+  facts.checkpoint = std::move(choice.newest);
+  facts.had_checkpoints = !search_->remembered.empty();
+}
+
+OwnCheckpoints OwnCheckpointsOfRun::for_block(std::uint64_t block, rundir::Permissions permissions,
+                                              const std::optional<checkpoints::Version>& resume) const {
+  OwnCheckpoints own{*search_, resume, broken_, std::nullopt, intervals_, stops_};
+  const std::size_t copies = options_.copies.value_or(search_->pattern.names_one_file() ? copies_by_default : 0);
+  if (copies > 0)
+    own.keep = checkpoints::KeepRule{search_->copies, block, copies, false, permissions.directory, permissions.file};
+  return own;
+}
+
+}  // namespace ckpt::supervisor

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The checkpoints that a run's program keeps by itself, as the chain sees them: which one the next block goes on from,
+// how that is told to the program, and what earlier blocks teach.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "block/block.hpp"
+#include "chain/step.hpp"
+
+namespace ckpt::supervisor {
+
+struct CheckpointOptions {
+  std::string pattern;                    // --latest; empty: the program keeps none that we know of
+  std::vector<std::string> resume_words;  // --resume-args, for the end of the command; {resume} in them is the path
+  std::optional<std::size_t> copies;      // to keep of a file that is overwritten in place
+  StopWay stop_way = StopWay::at_deadline;
+  int stop_signal = 15;
+};
+
+// "--load 'a b' x" as a shell would split it, quotes and backslashes, nothing else. CKPT_ERR_CONFIG for a quote that
+// does not end.
+std::vector<std::string> split_words(const std::string& text);
+
+// With {resume} replaced, and the words for resuming at the end where there is something to resume.
+std::vector<std::string> command_of_block(std::vector<std::string> command,
+                                          const std::vector<std::string>& resume_words,
+                                          const std::optional<checkpoints::Version>& resume);
+
+class OwnCheckpointsOfRun {
+ public:
+  // Refuses (CKPT_ERR_CONFIG) a pattern that the shell has expanded, as far as the run's earlier one tells. Writes nothing.
+  OwnCheckpointsOfRun(io::FileSystem& fs, const rundir::Layout& layout, const CheckpointOptions& options,
+                      bool starts_over);
+
+  bool is_used() const noexcept { return search_.has_value(); }
+  // Reads the newest checkpoints: while no program of the run writes.
+  void choose(ChainFacts& facts);
+  const std::vector<checkpoints::Rejected>& rejected() const noexcept { return rejected_; }
+  bool adopts() const noexcept { return !known_run_; }  // what is there was not written by this run
+  void remember(rundir::Permissions permissions);       // RUN/checkpoints.json; by the newest block
+
+  OwnCheckpoints for_block(std::uint64_t block, rundir::Permissions permissions,
+                           const std::optional<checkpoints::Version>& resume) const;
+
+ private:
+  void read_ledgers();
+
+  io::FileSystem& fs_;
+  rundir::Layout layout_;
+  const CheckpointOptions& options_;
+  std::optional<checkpoints::Search> search_;
+  bool known_run_ = false, must_remember_ = false;
+  std::vector<checkpoints::Rejected> rejected_;
+  std::vector<checkpoints::Candidate> broken_;
+  engine::Observations intervals_, stops_;
+};
+
+}  // namespace ckpt::supervisor

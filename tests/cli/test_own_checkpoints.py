@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs that write their own checkpoints and know nothing of ckptrun."""
+import json
+import pathlib
+import sys
+
+import pytest
+
+TRAINER = [sys.executable, pathlib.Path(__file__).parent / "programs/own_trainer.py"]
+
+
+class Training:
+    def __init__(self, tool, work):
+        self.tool, self.work = tool, work
+        self.checkpoints, self.run = work / "ckpts", work / "ckpt-runs/t"
+
+    def ckptrun(self, *options, trainer=(), latest="ckpts/model-{epoch}.pt", run="t"):
+        return self.tool("ckptrun", "-r", run, "--latest", latest, "--resume-args", "--load-checkpoint {resume}", *options,
+                         "--", *TRAINER, "--write-checkpoints-to", "ckpts", *map(str, trainer))
+
+    def log(self):
+        return (self.work / "trainer.log").read_text().splitlines()
+
+    def begun_from(self):
+        return [int(line.split()[1]) for line in self.log() if line.startswith("from")]
+
+    def epochs(self):
+        return [int(line.split()[1]) for line in self.log() if line.startswith("epoch")]
+
+    def events(self, name):
+        lines = [line for file in sorted(self.run.glob("blocks/*.ckptrun.jsonl")) for line in file.read_text().splitlines()]
+        return [event for event in map(json.loads, lines) if event["event"] == name]
+
+
+@pytest.fixture
+def training(tool, work):
+    return Training(tool, work)
+
+
+def test_a_crash_goes_on_from_the_newest_checkpoint(training):
+    done = training.ckptrun(trainer=["--epochs", 5, "--crash-after", 2, 4])
+    assert done.returncode == 0, done.stderr
+    assert training.begun_from() == [0, 2, 4]
+    assert training.epochs() == [1, 2, 3, 4, 5]
+    assert "starts from model-2.pt (epoch 2)" in done.stderr
+    assert training.log()[2 + 1].endswith("ckpts/model-2.pt")        # CKPT_RESUME
+
+
+def test_the_same_crash_without_a_newer_checkpoint_stops_the_chain(training):
+    done = training.ckptrun(trainer=["--epochs", 5, "--fail-in", 3])
+    assert done.returncode == 124, done.stderr
+    assert "blocks 1 and 2 crashed without a newer whole checkpoint in between" in done.stderr
+    assert training.begun_from() == [0, 2]
+
+
+def test_a_program_that_never_gets_to_a_checkpoint_is_not_tried_again(tool, work):
+    done = tool("ckptrun", "-r", "t", "--latest", "ckpts/*.pt", "--", "sh", "-c", "exit 4")
+    assert done.returncode == 4
+    assert "before the first whole checkpoint" in done.stderr
+
+
+def test_a_truncated_and_a_flipped_checkpoint_are_named_left_out_and_not_touched(training):
+    training.ckptrun(trainer=["--epochs", 4])
+    cut, flipped = training.checkpoints / "model-4.pt", training.checkpoints / "model-3.pt"
+    cut.write_bytes(cut.read_bytes()[:100_000])
+    damaged = bytearray(flipped.read_bytes())
+    damaged[60_000] ^= 1
+    flipped.write_bytes(damaged)
+    checked = training.ckptrun("--check", "--accept-changes", trainer=["--epochs", 6])
+    assert "start from model-2.pt (epoch 2)" in checked.stdout and "model-4.pt (the list" in checked.stdout, checked.stdout
+    done = training.ckptrun("--accept-changes", trainer=["--epochs", 6, "--name", "other-{}.pt"])
+    assert "model-4.pt is left out: the list of its entries, which a zip file ends with, is missing" in done.stderr
+    assert "model-3.pt is left out: its entry 'archive/data/0' does not match its checksum (CRC-32)" in done.stderr
+    assert training.begun_from()[-1] == 2
+    assert cut.stat().st_size == 100_000 and flipped.read_bytes() == damaged
+
+
+def test_checkpoints_from_before_are_adopted_with_a_word_and_not_by_a_fresh_run(training):
+    training.ckptrun(trainer=["--epochs", 2])
+    done = training.ckptrun(run="another", trainer=["--epochs", 3])
+    assert "ckpts/model-2.pt was there before this run, and is taken for its own" in done.stderr
+    assert training.begun_from() == [0, 2]
+    done = training.ckptrun("--fresh", run="another", trainer=["--epochs", 1])
+    assert done.returncode == 0, done.stderr
+    assert training.begun_from() == [0, 2, 0]
+
+
+def test_a_pattern_that_the_shell_has_expanded_is_told_so(training):
+    training.ckptrun(trainer=["--epochs", 1])
+    for name in "a.pt", "b.pt":
+        (training.checkpoints / name).write_text("")
+    done = training.tool("ckptrun", "--latest", "ckpts/a.pt", "ckpts/b.pt", "--", "true")
+    assert done.returncode == 125
+    assert "the shell has expanded the pattern of --latest to 2 files" in done.stderr
+    done = training.ckptrun(latest="ckpts/model-1.pt", trainer=["--epochs", 1])
+    assert done.returncode == 125
+    assert "the shell has expanded it; quote it: --latest 'ckpts/model-{epoch}.pt'" in done.stderr
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_over(training):
+    training.ckptrun(trainer=["--epochs", 1])
+    (training.checkpoints / "model-1.pt").write_bytes(b"PK\3\4")
+    done = training.ckptrun("--accept-changes", trainer=["--epochs", 2])
+    assert done.returncode == 124
+    assert "this run had whole checkpoints and none is whole now" in done.stderr
+    assert training.begun_from() == [0]
+
+
+@pytest.mark.parametrize("part", [1, 2])
+def test_a_file_that_is_overwritten_in_place_survives_being_killed_in_the_middle(training, part):
+    kills = 25
+    done = training.ckptrun(latest="ckpts/last.pt", trainer=["--name", "last.pt", "--epochs", kills + 1, "--torn", training.run / "kept/checkpoints"])
+    assert done.returncode == 0, done.stderr
+    assert training.epochs() == list(range(1, kills + 2))
+    assert training.begun_from() == list(range(kills + 1))
+    assert len(list((training.run / "kept/checkpoints").iterdir())) == 2
+    assert done.stderr.count("ckpts/last.pt is left out") == kills
+
+
+def test_a_block_ends_after_the_last_checkpoint_that_fits(training):
+    done = training.ckptrun("--block-time", "20s", trainer=["--epochs", 14, "--seconds", 2])
+    assert done.returncode == 0, done.stderr
+    assert training.epochs() == list(range(1, 15))      # none twice: nothing was lost at the stops
+    assert "the next checkpoint (one every" in done.stderr
+
+
+def test_a_program_that_saves_on_a_signal_gets_it_in_time_through_its_shell(training):
+    done = training.tool("ckptrun", "-r", "t", "--latest", "ckpts/model-{epoch}.pt", "--stop", "signal:USR1", "--block-time", "15s",
+                         "--", "sh", "-c", '"$@" ${CKPT_RESUME:+--load-checkpoint $CKPT_RESUME}; echo ended', "sh", *TRAINER,
+                         "--write-checkpoints-to", "ckpts", "--save-on-signal", "--epochs", "2")
+    assert done.returncode == 0, done.stderr
+    assert training.begun_from() == [0, 1]
+    assert training.events("ended")[0]["stop_seconds"] > 0
+    assert "stopped with model-1.pt (epoch 1)" in done.stderr
+
+
+def test_progress_is_read_from_the_output(training):
+    done = training.ckptrun("--progress", "keras", trainer=["--epochs", 3], latest="ckpts/*.pt")
+    progress = training.events("progress")[0]
+    assert progress["total"] == 3 and progress["unit"] == "epoch"
+    assert "Epoch 3/3" in done.stdout
+    status = json.loads(training.tool("ckpt", "status", "t", "--json").stdout)
+    assert status["progress"] == {"done": 2, "total": 3, "unit": "epoch"}
+    assert training.ckptrun("--progress", "(", trainer=[]).returncode == 125
+
+
+def test_the_checkpoints_of_a_run_are_listed(training):
+    training.ckptrun(trainer=["--epochs", 2])
+    listed = training.tool("ckpt", "ls", "t").stdout
+    assert "model-2.pt" in listed and "model-1.pt" in listed
+    of_run = json.loads(training.tool("ckpt", "ls", "t", "--json").stdout)
+    assert [one["epoch"] for one in of_run["checkpoints"]] == [2, 1]
+    assert "model-2.pt (epoch 2)" in training.tool("ckpt", "status", "t").stdout
+
+
+@pytest.mark.parametrize("options, word", [
+    (["--resume-args", "x"], "--latest"), (["--stop", "checkpoint"], "--latest"), (["--stop", "signal:FOO"], "no signal"),
+    (["--latest", "x/*.pt", "--resume-args", "'open"], "quote"), (["--latest", "folder/"], "names no file")])
+def test_options_that_make_no_sense_are_refused(tool, work, options, word):
+    done = tool("ckptrun", *options, "--", "true")
+    assert done.returncode == 125
+    assert word in done.stderr
+    assert not (work / "ckpt-runs").exists()
