@@ -30,6 +30,7 @@
 #include "slurm/scheduler.hpp"
 #include "tools/command_line.hpp"
 #include "tools/preview_view.hpp"
+#include "verify/resume.hpp"
 
 namespace {
 
@@ -47,10 +48,12 @@ Examples:
   ckptrun --check -- python train.py             runs nothing: which run, from where, until when
   ckptrun --latest 'ckpts/*.pt' --resume-args '--load {resume}' -- python train.py
                                                  a program that writes its own checkpoints, unchanged
+  ckptrun --verify-resume -- python train.py     does a resumed run come to the same bits? Tries it, in runs thrown away
   ckptrun --fresh -- python train.py             starts over; the old run is moved aside, never deleted
 
 Exit codes: the program's own when its work is complete, or after a crash that a retry cannot help; 0 to be continued;
-124 stopped because going on makes no sense; 125 usage or an error of ckptrun; 126, 127 the command cannot be run.)";
+124 stopped because going on makes no sense; 125 usage or an error of ckptrun; 126, 127 the command cannot be run.
+With --verify-resume: 0 the same state, 1 another one or no verdict.)";
 
 struct CommandLine {
   std::string run, block_time, mtbf, save_interval, staging_size;
@@ -59,9 +62,12 @@ struct CommandLine {
   std::string latest, resume_args, stop, progress;
   std::optional<std::size_t> copies;
   Hooks hooks;
+  std::vector<std::string> overrides;
   std::size_t keep = 2;
   bool check = false, json = false, here = false, fresh = false, accept_changes = false, no_wait = false, quiet = false;
   bool share = false, strict = false, deterministic = false;
+  bool verify_resume = false, keep_trials = false;
+  std::uint64_t steps = 10;
   bool allow_volatile = false, allow_other_owner = false;
   LogWish log = LogWish::automatic;
 };
@@ -107,6 +113,9 @@ void add_options(CLI::App& app, CommandLine& line) {
       ->type_name("ARCHIVE[:FOLDER]")
       ->allow_extra_args(false);
   app.add_option("--setup", line.setup, "Shell command to run on the node before the program starts")->type_name("COMMAND");
+  app.add_option("--override", line.overrides, "A value that counts more than the snapshot's, once: optimizer.lr=0.01")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   app.add_option("--on-complete", line.hooks.on_complete, "Shell command to run when the work is complete")->type_name("COMMAND");
   app.add_option("--on-stop", line.hooks.on_stop, "Shell command to run when the chain stops before that")->type_name("COMMAND");
   app.add_flag("--share", line.share, "A new run may be read by your group (default: in a setgid directory)");
@@ -117,7 +126,15 @@ void add_options(CLI::App& app, CommandLine& line) {
   app.add_flag("--allow-volatile", line.allow_volatile, "Accept a run directory that is gone with the machine (tmpfs)");
   app.add_flag("--allow-other-owner", line.allow_other_owner, "Go on with a run that belongs to another user");
   CLI::Option* check = app.add_flag("--check", line.check, "Run nothing: tell which run, from where, until when, and what it needs");
-  app.add_flag("--json", line.json, "With --check: for programs instead of people")->needs(check);
+  CLI::Option* verify = app.add_flag("--verify-resume", line.verify_resume,
+                                     "Try whether a resumed run comes to the same state, in runs that are thrown away")
+                            ->excludes(check);
+  app.add_option("--steps", line.steps, "With --verify-resume: steps of each of these runs (default: 10)")
+      ->needs(verify)
+      ->type_name("N")
+      ->check(CLI::Range(2, 1000000).description(""));
+  app.add_flag("--keep-trials", line.keep_trials, "With --verify-resume: do not throw them away")->needs(verify);
+  app.add_flag("--json", line.json, "With --check or --verify-resume: for programs instead of people");
   app.add_flag("-q,--quiet", line.quiet, "Only warnings and errors");
 }
 
@@ -184,6 +201,7 @@ ChainOptions chain_options(const CommandLine& line, const std::vector<std::strin
   options.rules = {line.allow_volatile, line.allow_other_owner};
   if (!line.staging_size.empty()) options.staging_size = std::to_string(parse_size(line.staging_size));
   options.program_config = program_config(line);
+  options.overrides = tools::override_json(line.overrides);
   options.hooks = line.hooks;
   options.output = choose_output(line.log, in_job);
   options.own = checkpoint_options(line);
@@ -234,12 +252,38 @@ int look_up_program(const std::string& word, std::string& path) {
   return program.error_exit_code;
 }
 
+tools::Format format_of(const CommandLine& line) { return line.json ? tools::Format::json : tools::Format::text; }
+
+// What stands in a buffer is lost without a word when the disk behind standard output is full.
+void require_all_printed() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout)) fail_io(errno, "cannot write to standard output");
+}
+
 int check(const CommandLine& line, const ChainOptions& options) {
   const Preview preview = preview_chain(io::file_system(), system_clock(), options);
-  print_preview(preview, options, line.json ? tools::Format::json : tools::Format::text);
-  // What stands in a buffer is lost without a word when the disk behind standard output is full.
-  if (std::fflush(stdout) != 0 || std::ferror(stdout)) fail_io(errno, "cannot write to standard output");
+  print_preview(preview, options, format_of(line));
+  require_all_printed();
   return preview.refusal.empty() ? 0 : exit_our_error;
+}
+
+// Nothing of the real run, its job or its queue takes part in it.
+int verify_resume(const CommandLine& line, const ChainOptions& options, SignalInbox& signals) {
+  verify::Request request;
+  request.steps = line.steps;
+  request.keep = line.keep_trials;
+  request.format = format_of(line);
+  request.chain.run = options.run;
+  request.chain.command = options.command;
+  request.chain.program_path = options.program_path;
+  request.chain.rules = options.rules;
+  request.chain.staging_size = options.staging_size;
+  request.chain.overrides = options.overrides;
+  request.chain.preparation = options.preparation;
+  request.chain.deterministic = options.deterministic;
+  request.chain.node = options.node;
+  const int code = verify::verify_resume(io::file_system(), system_clock(), signals, request);
+  require_all_printed();
+  return code;
 }
 
 int start(const CommandLine& line, ChainOptions& options, SignalInbox& signals) {
@@ -249,10 +293,14 @@ int start(const CommandLine& line, ChainOptions& options, SignalInbox& signals) 
   const bool prepares = !line.stage_data.empty() || !line.setup.empty();
   const bool comes_with_data = prepares && options.command.front().find("{data}") != std::string::npos;
   if (const int code = comes_with_data ? 0 : look_up_program(options.command.front(), options.program_path)) {
-    if (!line.check) give_up_waiting_tasks(io::file_system(), options);
+    if (!line.check && !line.verify_resume) give_up_waiting_tasks(io::file_system(), options);
     return code;
   }
   become_subreaper();
+  if (line.verify_resume) {
+    options.preparation = preparation(line);
+    return verify_resume(line, options, signals);
+  }
   try {
     options.preparation = preparation(line);
     if (line.check) return check(line, options);
@@ -265,6 +313,8 @@ int start(const CommandLine& line, ChainOptions& options, SignalInbox& signals) 
 }
 
 int run(const CommandLine& line, const std::vector<std::string>& command, SignalInbox& signals) {
+  if (line.json && !line.check && !line.verify_resume)
+    fail(CKPT_ERR_CONFIG, "--json is for --check and --verify-resume");
   if (line.quiet) set_log_level(LogLevel::warning);
   refuse_tasks(command);
   const JobEnvironment job = read_job_environment();

@@ -37,7 +37,8 @@ std::string environment_variable(const char* name) {
 
 RunEnvironment read_run_environment() {
   return {environment_variable("CKPT_RUN"), environment_variable("CKPT_RUN_DIR"), environment_variable("CKPT_BLOCK"),
-          environment_variable("CKPT_STATION"), environment_variable("CKPT_STAGING_SIZE")};
+          environment_variable("CKPT_STATION"), environment_variable("CKPT_STAGING_SIZE"),
+          environment_variable("CKPT_OVERRIDE")};
 }
 
 JobEnvironment read_job_environment() {

@@ -18,6 +18,7 @@ struct RunEnvironment {
   std::string block;           // CKPT_BLOCK
   std::string station;         // CKPT_STATION
   std::string staging_size;    // CKPT_STAGING_SIZE
+  std::string overrides;       // CKPT_OVERRIDE; who takes them takes the variable away
 };
 RunEnvironment read_run_environment();
 

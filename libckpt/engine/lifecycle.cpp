@@ -158,6 +158,8 @@ void Run::open_directory() {
     log_info("ckptrun serves another program of this block ({}): nothing is saved by this one", ownership.welcome.reason);
     return;
   }
+  if (const std::string given = read_run_environment().overrides; !given.empty())
+    fail(CKPT_ERR_CONFIG, "ckptrun --override says {}, which this program does not take: libckpt's Python package does", given);
   double to_end = options_.block_seconds;
   double to_deadline = to_end - safety_margin(to_end);
   if (attach) {
@@ -179,6 +181,7 @@ void Run::open_directory() {
   disk_->catalog.remove_temporaries([](const std::string&) { return false; });
   disk_->catalog.touch_marks();
   disk_->ledger.append("opened", {{"block", block}, {"pid", ::getpid()}, {"version", CKPT_VERSION}});
+  if (options_.save_after_steps || options_.stop_after_steps) raise(attend_count);
   disk_->drain->on_result([this](const staging::Durable* durable, const Error* error) { after_drain(durable, error); });
   disk_->watcher = std::thread([this] { watch(); });
 }

@@ -36,6 +36,8 @@ double parse_positive_duration(const std::string& value) {
   return seconds;
 }
 
+constexpr std::uint64_t most_steps = 1'000'000'000'000;
+
 using Setter = std::function<void(const std::string&, Options&)>;
 
 const std::map<std::string, Setter>& setters() {
@@ -52,6 +54,8 @@ const std::map<std::string, Setter>& setters() {
       {"wait", [](const std::string& v, Options& o) { o.wait_for_previous = parse_switch(v); }},
       {"signals", [](const std::string& v, Options& o) { o.handle_signals = parse_switch(v); }},
       {"allow_volatile", [](const std::string& v, Options& o) { o.allow_volatile = parse_switch(v); }},
+      {"save_after_steps", [](const std::string& v, Options& o) { o.save_after_steps = parse_count(v, 1, most_steps); }},
+      {"stop_after_steps", [](const std::string& v, Options& o) { o.stop_after_steps = parse_count(v, 1, most_steps); }},
       {"threads", [](const std::string& v, Options& o) { o.threads = static_cast<unsigned>(parse_count(v, 1, 1024)); }},
   };
   return table;

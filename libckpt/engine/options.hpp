@@ -23,6 +23,8 @@ struct Options {
   bool wait_for_previous = true;
   bool handle_signals = true;
   bool allow_volatile = false;
+  std::uint64_t save_after_steps = 0;            // of this program, counted at its points; 0: never
+  std::uint64_t stop_after_steps = 0;
   unsigned threads = 0;                          // 0: what the job's CPUs allow
 };
 

@@ -175,8 +175,9 @@ ckpt_verdict Run::attend(std::uint64_t step) noexcept {
 }
 
 ckpt_verdict Run::attend_to(std::uint64_t step) {
-  const std::uint32_t attention = attention_.load(std::memory_order_acquire);
   check_step(step);
+  if (attention_.load(std::memory_order_relaxed) & attend_count) count_step(step);
+  const std::uint32_t attention = attention_.load(std::memory_order_acquire);
   if (attention & attend_announce) announce(step);
   measure_interval(attention);
   if ((attention & attend_stop) && !has_nothing_to_lose(step)) {
@@ -207,6 +208,19 @@ void Run::announce(std::uint64_t step) {
   if (step == restored_step_.value_or(0)) return;
   lower(attend_announce);
   if (!disk_->alone()) send_status(clock_.monotonic_seconds());
+}
+
+// What is wanted after some steps is asked for as it would be by a person, but at that very point.
+void Run::count_step(std::uint64_t step) {
+  if (step == counted_step_.value_or(restored_step_.value_or(0))) return;
+  counted_step_ = step;
+  ++steps_made_;
+  if (steps_made_ == options_.save_after_steps) {
+    disk_->drain->wait_idle(no_limit);
+    raise(attend_save);
+  }
+  if (steps_made_ == options_.stop_after_steps)
+    request_stop(StopCause::request, fmt::format("stop_after_steps is {}", steps_made_));
 }
 
 // A point slower than the watcher's tick is measured every time, a fast one is sampled.

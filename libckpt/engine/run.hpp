@@ -79,6 +79,7 @@ class Run {
     attend_save = 4,
     attend_stop = 8,
     attend_failure = 16,      // the sticky one
+    attend_count = 64,        // steps are counted: a save or a stop is wanted after some
     attend_announce = 32,     // tell ckptrun at once that a step was made: a crash before it is not tried again
   };
 
@@ -89,6 +90,7 @@ class Run {
   ckpt_verdict attend_to(std::uint64_t step);
   void check_step(std::uint64_t step);
   void announce(std::uint64_t step);
+  void count_step(std::uint64_t step);
   void measure_interval(std::uint32_t attention);
   void save_if_idle(std::uint64_t step);
   bool has_nothing_to_lose(std::uint64_t step) const;
@@ -140,6 +142,8 @@ class Run {
   std::unique_ptr<OnDisk> disk_;
   std::optional<std::uint64_t> saved_step_;       // staged last, or restored
   std::optional<std::uint64_t> restored_step_;
+  std::optional<std::uint64_t> counted_step_;
+  std::uint64_t steps_made_ = 0;                  // by this program, where they are counted
   std::optional<double> interval_start_;          // set while the time to the next point is taken
   std::optional<std::uint64_t> stopped_step_;
   bool noted_first_point_ = false;

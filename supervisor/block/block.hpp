@@ -60,6 +60,7 @@ struct BlockPlan {
   std::string experiment;                           // its key for experiment trackers; empty: none
   bool deterministic = false;                       // frameworks are told to be
   std::vector<std::pair<std::string, std::string>> program_config;   // keys of ckpt_config_set
+  std::vector<std::string> variables;               // of the program's environment: "NAME=value"
   OutputWay output = OutputWay::inherited;
   std::optional<OwnCheckpoints> own;                // the program's own checkpoints, where ckptrun knows them
   std::string progress;                             // read from the output, as ProgressText wants it; empty: not at all

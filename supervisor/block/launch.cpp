@@ -27,6 +27,8 @@ std::vector<std::string> environment_of_block(const BlockPlan& plan, const rundi
   const auto add = [&](const std::vector<std::string>& more) { variables.insert(variables.end(), more.begin(), more.end()); };
   add(tracker_variables(plan.experiment));
   if (plan.deterministic) add(determinism_variables());
+  add({"CKPT_OVERRIDE", "CKPT_VARIABLES"});
+  add(plan.variables);
   add(container_variables(variables));
   return variables;
 }

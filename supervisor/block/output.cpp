@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "block/output.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -61,6 +62,11 @@ ProgramOutput::ProgramOutput(OutputWay way, OutputLog log) : log_(std::move(log)
 // Where both of ours are one file, one channel keeps the order of what is printed to the two.
 void ProgramOutput::open_channels(OutputWay way) {
   if (way == OutputWay::inherited) return;
+  if (way == OutputWay::log_only) {
+    const Descriptor nowhere(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+    channels_.emplace_back(make_pipe(), std::vector{STDOUT_FILENO, STDERR_FILENO}, nowhere.get());
+    return;
+  }
   const auto make = [way](int sink) { return way == OutputWay::tee ? make_pipe() : make_terminal_like(sink); };
   if (are_the_same(STDOUT_FILENO, STDERR_FILENO)) {
     channels_.emplace_back(make(STDOUT_FILENO), std::vector{STDOUT_FILENO, STDERR_FILENO}, STDOUT_FILENO);

@@ -21,6 +21,7 @@ enum class OutputWay {
   inherited,   // the program has our descriptors: nothing is read, nothing is logged
   terminal,    // it prints to a terminal of our making
   tee,         // it prints to a pipe
+  log_only,    // the same, and nobody but its log gets it
 };
 
 enum class LogWish { automatic, tee, none };

@@ -62,6 +62,7 @@ class Chain {
   void prepare_node();
   void prepare_first_block();
   void run_one(std::uint64_t block);
+  void warn_of_overrides(const BlockResult& result);
   void say_ended(const BlockResult& result);
   void say_chosen();
   void remember_command();
@@ -160,7 +161,9 @@ int Chain::run() {
     if (options_.scheduler) limit_questions(last_here()->asked);
     patiently(run_.clock, [this] { rundir::require_run_directory(run_.fs, layout_); });
     patiently(run_.clock, [this] { survey_.look_at_snapshots(facts_); });
-    const Decision decision = decide(facts_, Event::block_ended);
+    Decision decision = decide(facts_, Event::block_ended);
+    if (blocks_here_ == options_.most_blocks && !concludes(decision.action))
+      decision = {Action::leave, count_of(blocks_here_, "block") + " as asked"};
     ledger_->append("decision", {{"decision", name(decision.action)}, {"reason", decision.reason}});
     if (!goes_on_here(decision)) return conclude(decision);
     if (options_.blocks_are_jobs) say_ended(*last_here());
@@ -334,6 +337,8 @@ void Chain::run_one(std::uint64_t block) {
   plan.experiment = experiment_of(run_.fs, layout_);
   plan.deterministic = options_.deterministic;
   plan.program_config = options_.program_config;
+  plan.variables = options_.variables;
+  if (!options_.overrides.empty()) plan.variables.push_back("CKPT_OVERRIDE=" + options_.overrides);
   plan.output = options_.output;
   if (own_.is_used()) plan.own = own_.for_block(block, permissions_, facts_.checkpoint);
   plan.progress = options_.progress;
@@ -346,10 +351,16 @@ void Chain::run_one(std::uint64_t block) {
   BlockResult result = run_block(run_, *ledger_, plan);
   linked_ = linked_ || result.linked;
   if (result.keeps_own) facts_.checkpoint = result.own_newest;
+  warn_of_overrides(result);
   if (!options_.blocks_are_jobs) say_ended(result);
   facts_.ended.push_back(std::move(result));
   facts_.judge_last = false;
   ++blocks_here_;
+}
+
+void Chain::warn_of_overrides(const BlockResult& result) {
+  if (!options_.overrides.empty() && result.started && !result.linked)
+    log_warning("--override changed nothing: the program does not use libckpt's Python package, which alone takes it");
 }
 
 void Chain::say_ended(const BlockResult& result) {

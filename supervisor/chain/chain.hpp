@@ -42,7 +42,10 @@ struct ChainOptions {
   bool deterministic = false;
   std::vector<std::pair<std::string, std::string>> program_config;
   Preparation preparation;                        // of the node, before the program starts here
+  std::string overrides;                          // a JSON object, for the program; empty: none
   Hooks hooks;
+  std::vector<std::string> variables;             // of the program's environment: "NAME=value"
+  std::size_t most_blocks = 0;                    // of this ckptrun; 0: as many as it takes
   OutputWay output = OutputWay::inherited;        // of the program
   std::string progress;                           // read from that output: as ProgressText wants it
   CheckpointOptions own;                          // of the program's making

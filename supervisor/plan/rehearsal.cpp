@@ -16,8 +16,8 @@
 #include "base/quantity.hpp"
 #include "chain/learned_times.hpp"
 #include "chain/plan.hpp"
+#include "chain/thrown_away.hpp"
 #include "plan/job_scripts.hpp"
-#include "plan/program_word.hpp"
 #include "plan/provisional.hpp"
 #include "plan/runs_place.hpp"
 #include "rundir/run_record.hpp"
@@ -25,6 +25,7 @@
 #include "slurm/script.hpp"
 #include "slurm/settings.hpp"
 #include "slurm/submit.hpp"
+#include "tools/program_word.hpp"
 
 namespace ckpt::plan {
 namespace {
@@ -95,23 +96,6 @@ class Ckptrun {
   bool ended_ = false;
 };
 
-// Beside the run, so on the storage whose speed counts.
-class ThrownAwayRun {
- public:
-  explicit ThrownAwayRun(const rundir::Layout& of)
-      : layout_(fmt::format("{}.rehearsal-{}", of.directory(), ::getpid())) {}
-  ~ThrownAwayRun() {
-    std::error_code error;
-    stdfs::remove_all(layout_.directory(), error);
-    if (error) log_warning("{} of the rehearsal was not removed: {}", layout_.directory(), error.message());
-  }
-  ThrownAwayRun(const ThrownAwayRun&) = delete;
-  const rundir::Layout& layout() const { return layout_; }
-
- private:
-  rundir::Layout layout_;
-};
-
 class Rehearsal {
  public:
   Rehearsal(io::FileSystem& fs, Clock& clock, const Request& request, const rundir::Layout& thrown_away)
@@ -135,7 +119,7 @@ class Rehearsal {
 
  private:
   std::vector<std::string> words() const {
-    std::vector<std::string> result = {program_word("ckptrun"),  "--quiet", "--here", "-r",
+    std::vector<std::string> result = {tools::program_word("ckptrun"),  "--quiet", "--here", "-r",
                                        thrown_away_.directory(), "--"};
     result.insert(result.end(), request_.command.begin(), request_.command.end());
     return result;
@@ -169,7 +153,7 @@ void keep_ledgers(io::FileSystem& fs, const rundir::Layout& thrown_away, const r
 
 // "ckptplan --rehearse 2 -r RUN -- COMMAND"
 std::vector<std::string> rehearsal_command(const Request& request, const std::string& run_directory) {
-  std::vector<std::string> words = {program_word("ckptplan"), "--rehearse",
+  std::vector<std::string> words = {tools::program_word("ckptplan"), "--rehearse",
                                     fmt::format("{}", *request.rehearsed_units)};
   if (request.units) words.insert(words.end(), {"--epochs", fmt::format("{:g}", *request.units)});
   if (!run_directory.empty()) words.insert(words.end(), {"-r", run_directory});
@@ -191,10 +175,11 @@ void refuse_on_login_node(Clock& clock, const Request& request) {
 void rehearse(io::FileSystem& fs, Clock& clock, const Request& request, const rundir::Layout& layout) {
   refuse_on_login_node(clock, request);
   const InterruptsAreNoted noted;
-  const ThrownAwayRun thrown_away(layout);
-  Rehearsal rehearsal(fs, clock, request, thrown_away.layout());
+  const ThrownAway folder(layout.directory(), "rehearsal");
+  const rundir::Layout thrown_away(folder.path());
+  Rehearsal rehearsal(fs, clock, request, thrown_away);
   log_info("rehearsing {} in a run that is thrown away ({})",
-           count_of(static_cast<double>(*request.rehearsed_units), "epoch"), thrown_away.layout().directory());
+           count_of(static_cast<double>(*request.rehearsed_units), "epoch"), thrown_away.directory());
   rehearsal.measure_work();
   if (interrupted) fail(CKPT_ERR_TIMEOUT, "the rehearsal was interrupted; nothing is kept of it");
   const LearnedTimes learned = rehearsal.learned();
@@ -204,7 +189,7 @@ void rehearse(io::FileSystem& fs, Clock& clock, const Request& request, const ru
          "does it use libckpt and call ckpt_progress once an epoch? Else give --epoch-time",
          rehearsal.exit_code());
   if (learned.file_bytes > 0) rehearsal.measure_restart();
-  keep_ledgers(fs, thrown_away.layout(), layout);
+  keep_ledgers(fs, thrown_away, layout);
 }
 
 void submit_rehearsal(io::FileSystem& fs, Clock& clock, const Request& request, const Job& job) {

@@ -13,7 +13,6 @@
 #include "io/publish.hpp"
 #include "plan/freeze.hpp"
 #include "plan/job_scripts.hpp"
-#include "plan/program_word.hpp"
 #include "plan/runs_place.hpp"
 #include "rundir/blocks.hpp"
 #include "rundir/run_record.hpp"
@@ -22,6 +21,7 @@
 #include "slurm/settings.hpp"
 #include "slurm/submit.hpp"
 #include "tools/find_run.hpp"
+#include "tools/program_word.hpp"
 #include "tools/run_view.hpp"
 
 namespace ckpt::plan {
@@ -80,7 +80,7 @@ std::string Submission::script_text() const {
   content.options.push_back(array());
   content.surroundings = surroundings_here();
   content.surroundings.node_disk = request_.by_site.node_disk;
-  content.command = {program_word("ckptrun"), "-r", folder() + (request_.trials ? "/{SLURM_ARRAY_TASK_ID}" : "")};
+  content.command = {tools::program_word("ckptrun"), "-r", folder() + (request_.trials ? "/{SLURM_ARRAY_TASK_ID}" : "")};
   if (request_.keep != keep_by_default)
     content.command.insert(content.command.end(), {"--keep", fmt::format("{}", request_.keep)});
   content.command.push_back("--");

@@ -25,6 +25,10 @@ extern const CLI::Validator not_empty;
 // Seconds. CKPT_ERR_CONFIG, which names the option, for what is no duration or not above zero.
 double positive_duration(const std::string& option, const std::string& text);
 
+// {"optimizer.lr=0.01", "name=x"} -> {"optimizer.lr":0.01,"name":"x"}: values are JSON where they can be, else text; "" of
+// none. CKPT_ERR_CONFIG, which names --override, for a word without '='.
+std::string override_json(const std::vector<std::string>& words);
+
 // What follows the first "--" is the command, untouched; it and the dashes are taken from the arguments.
 std::vector<std::string> take_command(std::vector<std::string>& arguments);
 

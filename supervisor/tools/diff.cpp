@@ -163,14 +163,15 @@ void print_text(const Snapshot& a, const Snapshot& b, const std::vector<Compared
 }
 
 Json to_json(const Compared& one) {
-  Json json = {{"name", one.name}, {"result", name(one.kind)}};
+  Json json = {{"name", one.name}, {"result", name(one.kind)}, {"type", type_of(one.either())}};
   if (one.kind != Kind::content) return json;
   const auto finite = [](long double value) {
     return std::isfinite(value) ? Json(static_cast<double>(value)) : Json();
   };
   json.update({{"elements", one.elements()},
                {"differing", one.difference.elements},
-               {"first", one.difference.first}});
+               {"first", one.difference.first},
+               {"first_place", place(one.difference.first, one.a->shape)}});
   if (!one.a->packed)
     json.update({{"largest", finite(one.difference.largest)}, {"largest_at", one.difference.largest_at},
                  {"largest_relative", finite(one.difference.largest_relative)}});

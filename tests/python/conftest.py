@@ -38,7 +38,7 @@ def script(tmp_path, environment):
         path = tmp_path / "script.py"
         path.write_text(text)
         return subprocess.run([*map(str, under), sys.executable, str(path), *map(str, arguments)], cwd=tmp_path, text=True,
-                              env=environment | variables, capture_output=True, timeout=120, stdin=subprocess.DEVNULL)
+                              env=environment | variables, capture_output=True, timeout=300, stdin=subprocess.DEVNULL)
     return run
 
 

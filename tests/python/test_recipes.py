@@ -25,6 +25,16 @@ print(seen)
 """
 
 
+SETTINGS = """
+from libckpt import Run
+optimizer = {"lr": 0.1}
+run = Run(optimizer=optimizer)
+for step in run.steps(10):
+    pass
+print(optimizer["lr"])
+"""
+
+
 @pytest.fixture
 def recipe(repository):
     """recipe(heading): the indented lines of commands and the blocks of Python under it."""
@@ -109,6 +119,18 @@ def test_change_a_hyperparameter(recipe, in_directory):
     given = objects()
     python_of(block, Run=Run, **given)
     assert given["optimizer"].param_groups[0]["lr"] == 0.01
+
+
+def test_change_a_hyperparameter_without_the_script(recipe, type_in, tmp_path):
+    (tmp_path / "train.py").write_text(SETTINGS)
+    [command], _ = recipe("change a hyperparameter")
+    assert type_in(command) == "0.01\n"
+
+
+def test_know_that_it_resumes_exactly(recipe, type_in, tmp_path):
+    (tmp_path / "train.py").write_text(SETTINGS)
+    [command], _ = recipe("know that")
+    assert type_in(command).startswith("resumes exactly: 0 arrays")
 
 
 def test_keep_the_best(recipe, in_directory, tmp_path):

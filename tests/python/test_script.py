@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A script that was changed between two blocks, and a run that begins from another's snapshot."""
+import subprocess
+
 import libckpt
 import numpy as np
 import pytest
@@ -35,6 +37,7 @@ def test_the_runs_values_count_and_the_difference_is_told_with_its_word(open_run
     assert lr(second) == lr(first) and second["scheduler"].T_max == 10
     said = capfd.readouterr().err
     assert "optimizer.lr 0.1 -> 0.5" in said and "scheduler.T_max 10 -> 20" in said and "override={'optimizer.lr': 0.5" in said
+    assert "ckptrun --override optimizer.lr=0.5 " in said
 
 
 def test_an_unchanged_script_says_nothing_although_training_moved_its_values(open_run, capfd):
@@ -61,8 +64,61 @@ def test_an_override_counts_once(open_run, capfd):
 
 @pytest.mark.parametrize("key", ["optimizer.rate", "optimiser.lr", "optimizer", "scheduler.absent"])
 def test_an_override_of_something_that_is_not_there_names_what_is(key, open_run):
+    given = objects()
     with pytest.raises(KeyError, match="there are"):
-        open_run(**objects(), override={key: 1})
+        open_run(**given, override={"optimizer.lr": 0.5, key: 1})
+    assert lr(given) == 0.1, "what else was named is not set either"
+
+
+def test_a_key_that_was_mistyped_names_the_closest_ones(open_run):
+    with pytest.raises(KeyError, match="did you mean optimizer.lr"):
+        open_run(**objects(), override={"optimiser.lr": 1})
+
+
+CHAIN = """
+import numpy as np
+from libckpt import Run
+given, values = {"rate": 1.0, "name": "a"}, np.zeros(1)
+run = Run(given=given, values=values)
+print(run.block, given["rate"], given["name"])
+for step in run.steps(6):
+    values += given["rate"]
+    given["rate"] /= 2
+    if step in (1, 3) and run.block <= 2:
+        run.stop()
+print("sum", values[0])
+"""
+
+
+def chain(script, *options, text=CHAIN):
+    return script(text, under=["ckptrun", "--allow-volatile", *options, "--"])
+
+
+def test_a_chain_that_says_the_same_override_in_each_block_applies_it_once(script):
+    done = chain(script, "--override", "given.rate=8", "--override", "given.name=b c")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["1 8 b c", "2 2.0 b c", "3 0.5 b c", "sum 15.75"]
+    assert done.stderr.count("override: given.rate = 8") == 1
+
+
+def test_an_override_by_ckptrun_counts_more_than_the_scripts_and_anew_for_another_value(script):
+    text = CHAIN.replace("values=values)", "values=values, override={'given.rate': 3})").replace("run.stop()", "pass")
+    assert chain(script, text=text).stdout.startswith("1 3 a\n")
+    done = chain(script, "--accept-changes", "--override", "given.rate=32", text=text)
+    assert done.stdout.startswith("2 32 a\n"), done.stderr
+
+
+@pytest.mark.parametrize("word", ["given.rate", "=3", ""])
+def test_an_override_that_is_no_key_and_value_is_a_usage_error(word, script):
+    done = chain(script, "--override", word)
+    assert done.returncode == 125 and "KEY=VALUE" in done.stderr and not done.stdout
+
+
+def test_a_program_that_takes_no_override_says_so(bin_directory, environment, tmp_path):
+    for command, said in (["ten_lines", "libckpt's Python package does"], ["/bin/true", "--override changed nothing"]):
+        words = ["ckptrun", "--allow-volatile", "--override", "a.b=1", "--", str(bin_directory / command)]
+        done = subprocess.run(words, cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=60)
+        assert said in done.stderr and (done.returncode == 0) == (command == "/bin/true")
 
 
 def test_one_group_of_several_can_be_overridden(open_run):

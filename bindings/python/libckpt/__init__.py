@@ -18,9 +18,12 @@ from ._metrics import metrics
 from ._reading import Snapshot, find
 from ._run import Run
 from ._session import Stopped
+from ._variables import give_seeds
 from ._workers import shield
 
 __all__ = ["Error", "Run", "Snapshot", "Stopped", "latest", "metrics", "open", "shield"]
+
+give_seeds()
 
 
 def open(path: str | os.PathLike, framework: str | None = None) -> Snapshot:

@@ -64,6 +64,10 @@ class Loops:
         if self._pending_random is not None:
             _random.apply(self._pending_random, self._generators)
             self._pending_random = None
+            self._settled()
+
+    def _settled(self):
+        """All is back: what the script's variables hold now they hold by themselves."""
 
     @property
     def batch(self) -> int:
@@ -239,6 +243,7 @@ class Loops:
                 self.vars.clear()
                 self.vars.update(self._vars_at_epoch)
                 self._vars_at_epoch = None
+            self._settled()
         return iterator, settle
 
     def _used(self, feed, accumulate, last):

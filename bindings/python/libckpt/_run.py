@@ -6,7 +6,7 @@ import math
 import os
 from typing import Any, Callable, Iterable, Mapping
 
-from . import _abi, _ending, _random, _reading, _script
+from . import _abi, _ending, _random, _reading, _script, _variables
 from ._arrays import Registry
 from ._best import Best
 from ._keyboard import Keyboard
@@ -38,7 +38,8 @@ class Run(Loops):
     Args:
         directory: the run's directory (default: what ckptrun says, or ``CKPT_RUN_DIR``).
         settings: further keys of ``ckpt_config`` in ckpt.h, as text: ``{"keep": "3", "save_interval": "600"}``.
-        override: values of the script that count more than the snapshot's, once: ``{"optimizer.lr": 0.01}``.
+        override: values of the script that count more than the snapshot's, once: ``{"optimizer.lr": 0.01}``. What
+            ``ckptrun --override optimizer.lr=0.01`` says counts more than this.
         init_from: a snapshot, run or ``RUN@NAME`` to begin from when this run has none of its own (fine-tuning).
         only: with ``init_from``, the names to take from it (default: all that both have).
         pickle: names whose objects may be saved and restored with pickle. Restoring runs code from the file.
@@ -60,6 +61,7 @@ class Run(Loops):
                  only: Iterable[str] | None = None, pickle: Iterable[str] = (), **objects: Any):
         notebook = in_notebook()
         options = dict(settings or {})
+        override = {**(override or {}), **_script.override_of_ckptrun()}
         if directory is not None:
             options["directory"] = os.fspath(directory)
         if notebook:
@@ -76,8 +78,9 @@ class Run(Loops):
         self._on_stop: list[Callable[[], Any]] = []
         self._prepare_error: BaseException | None = None
         self._saved = False                # a save took place since we looked last
-        self._begin(dict(override or {}), init_from, only)
+        self._begin(override, init_from, only)
         self._keyboard = Keyboard(self._session.ask_to_stop) if self._directory and not notebook else None
+        _variables.watch(self)
         _ending.watch(self)
         if self._directory:
             _open_runs[self._directory] = self

@@ -3,7 +3,11 @@
 the script made at its start is saved beside the state, so that a change of the script is told from a change by training."""
 from __future__ import annotations
 
-from typing import Any
+import difflib
+import json
+import os
+import shlex
+from typing import Any, NoReturn
 
 from ._optimizer import Optimizer
 from ._plain import StateDict
@@ -11,6 +15,15 @@ from ._log import say
 from ._tree import kind_of
 
 PLAIN = (bool, int, float, str, type(None))
+OVERRIDE = "CKPT_OVERRIDE"        # environment: what ckptrun --override says, as a JSON object
+_of_ckptrun: dict[str, Any] = {}
+
+
+def override_of_ckptrun() -> dict[str, Any]:
+    """Taken out of the environment: where it is left, the C library says that the program takes no such values."""
+    if text := os.environ.pop(OVERRIDE, ""):
+        _of_ckptrun.update(json.loads(text))
+    return dict(_of_ckptrun)
 
 
 def settings_of(objects: dict) -> dict[str, Any]:
@@ -55,17 +68,20 @@ def tell_differences(saved: dict, now: dict, override: dict):
     if not changed:
         return
     lines = ", ".join(f"{key} {saved[key]!r} -> {value!r}" for key, value in changed.items())
+    words = " ".join(f"--override {shlex.quote(f'{key}={json.dumps(value)}')}" for key, value in changed.items())
     say(f"the script changed ({lines}), and the run goes on with its own values; to take the script's: "
-        f"Run(..., override={changed!r})")
+        f"Run(..., override={changed!r}), or ckptrun {words}")
 
 
 def apply_override(objects: dict, override: dict, done: dict) -> dict:
     """Sets what is overridden, each value once in the life of a run: a later block goes on from what training made of it.
     Returns what has been overridden by now."""
-    for key, value in override.items():
-        if done.get(key, _NOTHING) != plain(value):
-            _set(objects, key, value)
-            say(f"override: {key} = {value!r}")
+    due = {key: value for key, value in override.items() if done.get(key, _NOTHING) != plain(value)}
+    for key in due:                 # all are there before the first is set
+        _holders(objects, key)
+    for key, value in due.items():
+        _set(objects, key, value)
+        say(f"override: {key} = {value!r}")
     return done | {key: plain(value) for key, value in override.items()}
 
 
@@ -73,39 +89,42 @@ _NOTHING = object()
 
 
 def _set(objects, key, value):
+    holders, name, put_back = _holders(objects, key)
+    for holder in holders:
+        _set_in_dict(holder, name, value)
+    if put_back:
+        put_back(*holders)
+
+
+def _holders(objects, key):
+    """The dicts in which `key` is, its name there, and the function that gives them back to their object, if that is needed."""
     name, _, rest = key.partition(".")
-    if name not in objects or not rest:
-        known = ", ".join(sorted(settings_of(objects))) or "none"
-        raise KeyError(f"override names '{key}'; there are: {known}")
-    target = objects[name]
-    kind = kind_of(target)
+    target = objects.get(name)
+    kind, put_back = kind_of(target), None
     if isinstance(kind, Optimizer):
-        _set_in_groups(target.param_groups, rest, value, key)
+        number, dot, inner = rest.partition(".")
+        holders = target.param_groups
+        if dot and number.isdigit():
+            holders, rest = holders[int(number):int(number) + 1], inner
     elif isinstance(kind, StateDict):
-        _set_in_state(target, rest, value, key)
+        holders, put_back = [target.state_dict()], target.load_state_dict
     else:
-        _set_in_dict(target, rest, value, key)
+        holders = [target]
+    if not holders or not all(isinstance(holder, dict) and rest in holder for holder in holders):
+        _refuse(key, objects)
+    return holders, rest, put_back
 
 
-def _set_in_groups(groups, rest, value, key):
-    number, dot, inner = rest.partition(".")
-    if dot and number.isdigit():
-        groups, rest = groups[int(number):int(number) + 1], inner
-    for group in groups:
-        _set_in_dict(group, rest, value, key)
+def _refuse(key, objects) -> NoReturn:
+    known = sorted(settings_of(objects))
+    near = difflib.get_close_matches(key, known, n=3)
+    advice = f"did you mean {' or '.join(near)}? " if near else ""
+    raise KeyError(f"override names '{key}', which is not there; {advice}there are: {', '.join(known) or 'none'}")
 
 
-def _set_in_state(target, rest, value, key):
-    state = target.state_dict()
-    _set_in_dict(state, rest, value, key)
-    target.load_state_dict(state)
-
-
-def _set_in_dict(values, rest, value, key):
-    if rest not in values:
-        raise KeyError(f"override names '{key}', which is not there; there are: {', '.join(map(str, values))}")
-    old = values[rest]
+def _set_in_dict(values, key, value):
+    old = values[key]
     if hasattr(old, "fill_"):       # a tensor, for instance a capturable learning rate: compiled code holds on to it
         old.fill_(value)
     else:
-        values[rest] = type(old)(value) if type(old) is tuple else value
+        values[key] = type(old)(value) if type(old) is tuple else value

@@ -107,6 +107,13 @@ class Writer:
         self._open: set[int] = set()
         self._forgiving = 0                       # inside what a state_dict returned
 
+    @classmethod
+    def beside(cls, other: Writer) -> Writer:
+        """One for which what the other has written is written already."""
+        writer = cls(other.pickled)
+        writer._names = dict(other._names)
+        return writer
+
     def node(self, value, path: tuple) -> Any:
         kind = type(value)
         if kind is str or kind is bool or value is None:

@@ -147,7 +147,7 @@ typedef enum ckpt_verdict { CKPT_GO = 0, CKPT_STOP = 1 } ckpt_verdict;
      wait           "on" (default) or "off": CKPT_ERR_BUSY instead of waiting for the previous snapshot
      signals        "on" (default): SIGTERM, SIGUSR1 and SIGUSR2 that have no handler request a stop; "off": leave them
      threads        for encoding and decoding, default: those the job's CPUs allow, at most 4
-     allow_volatile "on": accept a run directory on tmpfs */
+     allow_volatile "on": accept tmpfs    save_after_steps, stop_after_steps   for tests: after so many steps of this program */
 CKPT_API ckpt_status ckpt_config_create(ckpt_config **, ckpt_error *) CKPT_NOEXCEPT;
 CKPT_API ckpt_status ckpt_config_set(ckpt_config *, const char *key, const char *value, ckpt_error *) CKPT_NOEXCEPT;
 CKPT_API void ckpt_config_free(ckpt_config **) CKPT_NOEXCEPT;

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the variables of a script hold: those of its frames, of its modules, and of the objects that these hold."""
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import json
+import os
+import sys
+import sysconfig
+import types
+from typing import Any, Iterator
+
+from ._origin import line_that_sets
+from ._tree import Writer, kind_of
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+DEEPEST, MOST = 6, 5000          # objects in objects; variables at one point
+LONGEST_SHOWN = 40
+LIBRARIES = tuple({os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+KINDS = {"$random": "generator", "$numpy_generator": "generator", "$torch_generator": "generator", "$tensor": "array",
+         "$numpy": "array", "$memory": "array", "$object": "object", "$optimizer": "object", "$module": "object"}
+
+
+class Survey:
+    """One look at everything that the script's frames and modules hold. What the run saves is left out by the identity of its
+    arrays: they are compared anyhow, and may be large."""
+
+    def __init__(self, run):
+        self.variables: dict[str, dict] = {}
+        self._saved = run._state.write({})[0]
+        self._registered = {id(value) for value in run._state.objects.values()}
+        self._seen = {id(run), id(run.vars)}
+        self._modules = {name: module for name, module in list(sys.modules.items()) if is_ours(getattr(module, "__file__", None))}
+        for name, values, code in self._scopes():
+            for variable, value in list(values.items()):
+                if not variable.startswith("__"):
+                    with contextlib.suppress(Exception):      # an object that answers no question does not end a training
+                        self._look(f"{name}{variable}", value, code, 0)
+
+    def _scopes(self) -> Iterator[tuple[str, dict, tuple[str, str]]]:
+        """(prefix of the names, variables, (file, function)): frames from the inside out, then modules."""
+        done = set()
+        frame = sys._getframe(1)
+        while frame is not None:
+            code = frame.f_code
+            if code.co_filename.startswith(PACKAGE):
+                if code.co_name == "_batches" and "batch" in frame.f_locals:
+                    yield f"batches of '{frame.f_locals['feed'].name}'.", {"batch": frame.f_locals["batch"]}, ("", "")
+            elif is_ours(code.co_filename) and code.co_name != "<module>":
+                yield "", frame.f_locals, (code.co_filename, code.co_name)
+            if is_ours(code.co_filename) and id(frame.f_globals) not in done:
+                done.add(id(frame.f_globals))
+                yield "", frame.f_globals, (code.co_filename, "")
+            frame = frame.f_back
+        for name, module in self._modules.items():
+            if id(module.__dict__) not in done:
+                yield "" if name == "__main__" else name + ".", module.__dict__, (module.__file__, "")
+
+    def _look(self, name, value, origin, depth):
+        if depth > DEEPEST or len(self.variables) >= MOST or isinstance(value, types.ModuleType):
+            return
+        for part, inner in self._parts(value):
+            self._look(name + part, inner, origin, depth + 1)
+        if id(value) in self._registered or isinstance(value, type) or hasattr(value, "batch_sampler"):
+            return
+        key = name if name not in self.variables else f"{name} in {origin[1] or os.path.basename(origin[0])}"
+        if digest := self._digest(value):
+            self.variables[key] = {"digest": digest, "shown": shown(value), "kind": kind_name(value), "file": origin[0],
+                                   "function": origin[1], "line": line_that_sets(origin[0], name)}
+
+    def _parts(self, value) -> Iterator[tuple[str, Any]]:
+        """What an object holds that is no array and no plain value: attributes, a closure's variables, a generator's."""
+        if isinstance(value, (str, bytes, int, float, complex, type(None))) or id(value) in self._seen:
+            return
+        self._seen.add(id(value))
+        if isinstance(value, (list, tuple)) and len(value) < 100 and any(map(self._has_attributes, value)):
+            yield from ((f"[{i}]", item) for i, item in enumerate(value))
+        elif isinstance(value, dict) and len(value) < 100 and any(map(self._has_attributes, value.values())):
+            yield from ((f"[{key!r}]", item) for key, item in value.items())
+        elif isinstance(value, types.GeneratorType):
+            if value.gi_frame is not None and is_ours(value.gi_code.co_filename):
+                yield from ((f".{name}", item) for name, item in value.gi_frame.f_locals.items())
+        elif isinstance(value, types.FunctionType):
+            if is_ours(value.__code__.co_filename):
+                yield from ((f".{name}", item) for name, item in closure(value))
+                yield from ((f".{name}", item) for name, item in vars(value).items())
+        elif self._has_attributes(value):
+            yield from ((f".{name}", item) for name, item in list(vars(value).items()) if not name.startswith(("__", "_abc_")))
+        elif is_module(value):
+            yield from ((f".{name}", item) for name, item in value.named_children())
+
+    def _has_attributes(self, value) -> bool:
+        """An object of a class of the script's own, or such a class."""
+        kind = value if isinstance(value, type) else type(value)
+        return kind.__module__ in self._modules and hasattr(value, "__dict__")
+
+    def _digest(self, value) -> str | None:
+        if hasattr(value, "__length_hint__") and hasattr(value, "__next__"):
+            return f"{value.__length_hint__()} left"
+        if type(value).__module__ == "itertools" and hasattr(value, "__next__"):
+            return repr(value) if type(value).__name__ == "count" else None
+        if value is not None and kind_of(value) is None:
+            return None
+        writer = Writer.beside(self._saved)
+        try:
+            node = writer.forgiving(value, ("variable",))
+            content = hashlib.blake2b(json.dumps(node).encode(), digest_size=8)
+            for array in writer.arrays.values():
+                content.update(memory_of(array))
+        except Exception:        # it cannot be saved now
+            return None
+        return content.hexdigest()
+
+
+def memory_of(array):
+    """The bytes of an Array, in C order."""
+    if array.strides is None:
+        return (ctypes.c_char * array.size_bytes).from_address(array.pointer) if array.size_bytes else b""
+    owner = array.owner
+    return owner.tobytes() if hasattr(owner, "tobytes") else owner.detach().numpy().tobytes()
+
+
+@functools.lru_cache(maxsize=None)
+def is_ours(file: str | None) -> bool:
+    """The user's own source, not a library's."""
+    if not file or not os.path.isfile(file):
+        return False
+    path = os.path.abspath(file)
+    return not path.startswith((PACKAGE, *LIBRARIES)) and "site-packages" not in path and "dist-packages" not in path
+
+
+def is_module(value) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def closure(function) -> Iterator[tuple[str, Any]]:
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:       # not assigned yet
+            pass
+
+
+def kind_name(value) -> str:
+    if isinstance(value, (bool, int, float, complex)):
+        return "number"
+    if isinstance(value, (str, bytes)):
+        return "text"
+    if hasattr(value, "__next__"):
+        return "iterator"
+    kind = kind_of(value)
+    return KINDS.get(kind.tag, "container") if kind else "container"
+
+
+def shown(value) -> str:
+    """For people; empty where it would say nothing."""
+    if isinstance(value, (bool, int, float, complex, str, type(None))):
+        text = repr(value)
+        return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN - 1] + "…"
+    if isinstance(value, (list, tuple, dict, set)):
+        return f"{len(value)} items"
+    return ""

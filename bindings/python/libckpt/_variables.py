@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A record of what the script's variables hold at each safe point. ckptrun --verify-resume asks for it, compares that of a
+straight run with that of a resumed one, and names what changed and was not saved. Where nobody asks nothing is done."""
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import random
+
+ASKED = "CKPT_VARIABLES"         # environment: the file to write to
+MOMENTS = (("_settled", "entry"), ("_safe_point", "point"), ("_end_loop", "end"), ("finish", "end"))
+
+
+def give_seeds():
+    """A script without seeds draws other numbers in each start, and no two could be compared: for the check it gets some. torch
+    begins with the same one anyway."""
+    if os.environ.get(ASKED):
+        random.seed(0)
+        if importlib.util.find_spec("numpy"):
+            import numpy.random
+            numpy.random.seed(0)
+
+
+def watch(run):
+    """A line in the record before the loop is entered, at each safe point, and at the loop's end."""
+    path = os.environ.get(ASKED)
+    if path and run.directory:
+        record = Record(run, path)
+        for method, moment in MOMENTS:
+            setattr(run, method, record.before(getattr(run, method), moment))
+
+
+class Record:
+    def __init__(self, run, path):
+        self._run, self._path = run, path
+        self._ended = False
+
+    def before(self, method, moment):
+        def call(*arguments, **options):
+            if not self._ended:
+                self._note(moment)
+            self._ended = self._ended or moment == "end"
+            return method(*arguments, **options)
+        return call
+
+    def _note(self, moment):
+        from ._survey import Survey      # what it needs is not loaded for nothing
+        line = {"block": self._run.block, "step": self._run.step, "moment": moment, "variables": Survey(self._run).variables}
+        with open(self._path, "a") as file:
+            file.write(json.dumps(line) + "\n")

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verify/record.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "rundir/json_fields.hpp"
+#include "rundir/ledger.hpp"
+
+namespace ckpt::verify {
+namespace {
+
+using rundir::count_in;
+using rundir::text_in;
+
+Variable variable_of(const nlohmann::json& json) {
+  return {text_in(json, "digest"), text_in(json, "shown"), text_in(json, "kind"), text_in(json, "file"),
+          text_in(json, "function"), count_in(json, "line").value_or(0)};
+}
+
+bool same_in(const std::string& name, const Variables* one, const Variables* other) {
+  if (!one || !other) return true;
+  const auto a = one->find(name), b = other->find(name);
+  return a != one->end() && b != other->end() && a->second.digest == b->second.digest;
+}
+
+// "model.calls" goes with "model".
+bool is_part_of(const std::string& name, const std::vector<Lost>& all) {
+  return std::ranges::any_of(all, [&](const Lost& other) {
+    const std::string& whole = other.name;
+    return name.size() > whole.size() && name.starts_with(whole) && (name[whole.size()] == '.' || name[whole.size()] == '[');
+  });
+}
+
+bool is_the_loops_own(const Difference& found, const Variables* entry) {
+  return !entry->contains(found.name) && (found.before.kind == "number" || found.before.kind == "text");
+}
+
+// Where a loop is entered nothing has happened yet: whatever differs there was not restored. A loop of the script's own says
+// nothing before its first step is over, so that what follows from the state is not told from what was lost.
+std::vector<Lost> candidates(const Record& straight, const Record& resumed, std::uint64_t stopped_at) {
+  std::vector<Lost> found;
+  const auto after_one = std::ranges::find_if(resumed.moments, [](const Moment& m) { return m.block == 2 && m.name != "entry"; });
+  const Variables* entry = resumed.at("entry", 2, stopped_at);
+  if (const Variables* stopped = resumed.at("point", 1, stopped_at); entry && stopped)
+    for (Difference& difference : differences(*stopped, *entry))
+      if (!difference.before.file.empty()) found.push_back({std::move(difference)});
+  if (after_one == resumed.moments.end()) return found;
+  if (const Variables* one_more = straight.at("point", 1, after_one->step))
+    for (Difference& difference : differences(*one_more, after_one->variables)) {
+      const bool counts = entry && is_the_loops_own(difference, entry);
+      if (!difference.before.file.empty() && (counts || !entry)) found.push_back({std::move(difference), counts});
+    }
+  return found;
+}
+
+}  // namespace
+
+const Variables* Record::at(const std::string& moment, std::uint64_t block, std::uint64_t step) const {
+  for (const Moment& one : moments)
+    if (one.name == moment && one.block == block && one.step == step) return &one.variables;
+  return nullptr;
+}
+
+Record read_record(io::FileSystem& fs, const std::string& path) {
+  Record record;
+  for (const nlohmann::json& line : rundir::read_ledger(fs, path)) {
+    Moment moment{count_in(line, "block").value_or(0), count_in(line, "step").value_or(0), text_in(line, "moment"), {}};
+    if (const auto found = line.find("variables"); found != line.end() && found->is_object())
+      for (const auto& [name, content] : found->items()) moment.variables[name] = variable_of(content);
+    record.moments.push_back(std::move(moment));
+  }
+  return record;
+}
+
+std::vector<Difference> differences(const Variables& before, const Variables& after) {
+  std::vector<Difference> found;
+  for (const auto& [name, variable] : before)
+    if (const auto other = after.find(name); other != after.end() && other->second.digest != variable.digest)
+      found.push_back({name, variable, other->second});
+  std::ranges::stable_partition(found, [](const Difference& one) { return one.before.file.empty(); });
+  return found;
+}
+
+std::vector<Lost> lost_variables(const Record& straight, const Record& resumed, std::uint64_t stopped_at) {
+  std::vector<Lost> found;
+  for (Lost& one : candidates(straight, resumed, stopped_at)) {
+    if (!same_in(one.name, straight.at("point", 1, stopped_at), resumed.at("point", 1, stopped_at))) continue;
+    one.at_end = !same_in(one.name, straight.last(), resumed.last());
+    if (!is_part_of(one.name, found)) found.push_back(std::move(one));
+  }
+  std::ranges::stable_partition(found, [](const Lost& one) { return one.at_end; });
+  return found;
+}
+
+}  // namespace ckpt::verify

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ckptrun --verify-resume: programs with one planted fault each, which must be found and named, and clean ones."""
+import json
+import subprocess
+import sys
+
+import pytest
+
+STEPS = 8            # an epoch has three: stopped in the second, at an end in the middle of the third
+PROGRAM = """
+import random, sys, time
+import numpy as np
+from libckpt import Run
+{module}
+
+def main():
+    w = np.zeros(3)
+    data = [np.arange(3.0) + i for i in range(3)]
+{before}
+    run = Run(w=w{given})
+{after}
+    for epoch in run.epochs(4):
+        for {loop}:
+            {step}
+
+main()
+"""
+IN_A_LOOP = "x in run.batches(data)"
+
+
+def program(step="w += x", module="", before="", given="", after="", loop=IN_A_LOOP):
+    indented = [line and "    " + line for line in (before, after)]
+    return PROGRAM.format(step=step, module=module, before=indented[0], given=given, after=indented[1], loop=loop)
+
+
+COUNTER = """
+calls = 0
+
+def count():
+    global calls
+    calls += 1
+    return calls
+"""
+TRAINER = """
+class Trainer:
+    def __init__(self):
+        self.level = 1.0
+
+    def step(self, x):
+        self.level *= 1.5
+        return self.level * x
+"""
+SHUFFLED = """
+class Shuffled:
+    def __init__(self, data):
+        self.data, self.shuffle = data, random.Random(7).shuffle
+
+    def __iter__(self):
+        order = list(self.data)
+        self.shuffle(order)
+        return iter(order)
+"""
+CLOSURE = """
+def counter():
+    calls = 0
+
+    def count():
+        nonlocal calls
+        calls += 1
+        return calls
+    return count
+"""
+OWN_LOOP = """
+    while run.step < 20:
+        seen += 1
+        w += seen
+        run.point()
+    run.finish()
+    sys.exit()
+"""
+
+
+@pytest.fixture
+def verify(script, tmp_path):
+    """verify(program): exit code and what --json tells."""
+    def check(text, *options):
+        result = script(text, under=["ckptrun", "--verify-resume", "--steps", str(STEPS), "--json", *options, "--"])
+        assert result.returncode in (0, 1), result.stderr
+        assert not list(tmp_path.glob("ckpt-runs*")), "nothing stays behind"
+        return result.returncode, json.loads(result.stdout)
+    return check
+
+
+FAULTS = {
+    "a variable of the loop": ("seen", "put it into run.vars", program("seen += 1; w += seen * x", after="seen = 0")),
+    "a counter of the module": ("calls", "put it into run.vars", program("w += count() * x", module=COUNTER)),
+    "a random generator of its own": ("rng", "Run(..., rng=rng)", program("w += rng.random()", before="rng = random.Random(5)")),
+    "a NumPy generator": ("noise", "a random generator of its own",
+                          program("w += noise.random(3)", before="noise = np.random.default_rng(5)")),
+    "an array": ("momentum", "Run(..., momentum=momentum)",
+                 program("momentum += x; w += momentum", before="momentum = np.zeros(3)")),
+    "a list": ("past", "give it to Run", program("past.append(x); w += sum(past)", before="past = []")),
+    "an attribute of an object": ("trainer.level", "state_dict() and a load_state_dict()",
+                                  program("w += trainer.step(x)", module=TRAINER, before="trainer = Trainer()")),
+    "a variable of a closure": ("count.calls", "", program("w += count()", module=CLOSURE, before="count = counter()")),
+    "an iterator": ("numbers", "an iterator starts anew", program("w += next(numbers)", before="numbers = iter(range(99))")),
+    "a number that the loop gives": ("i", "run.batch)", program("w += i * x", loop="i, x in enumerate(run.batches(data))")),
+    "a loop of its own": ("seen", "put it into run.vars", program("pass", after="seen = 0" + OWN_LOOP)),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_not_saved_is_found_and_named(fault, verify):
+    name, remedy, text = FAULTS[fault]
+    code, told = verify(text)
+    assert (code, told["verdict"]) == (1, "differs")
+    assert [array["name"] for array in told["differing"]] == ["w"] and told["differing"][0]["type"] == "f64 3"
+    assert name in [variable["name"] for variable in told["variables"]]
+    [cause] = [cause for cause in told["causes"] if cause.startswith(name + " (script.py:")]
+    assert remedy in cause
+
+
+def test_an_order_of_the_data_that_is_not_restored_is_found(verify):
+    code, told = verify(program("w *= 0.5; w += x", module=SHUFFLED, before="data = Shuffled(data)"))
+    assert (code, told["verdict"]) == (1, "differs")
+    assert any("the order of the data is not restored" in cause for cause in told["causes"])
+
+
+def test_state_that_nothing_shows_is_said_to_be_somewhere_else(verify):
+    code, told = verify(program(
+        "open(f'{run.directory}/{run.block}', 'a').write('x'); w += len(open(f'{run.directory}/{run.block}').read())"))
+    assert (code, told["verdict"]) == (1, "differs")
+    assert ["nothing that the script's variables show" in cause for cause in told["causes"]] == [True]
+
+
+UNSTEADY = {
+    "a time": ("w += time.time()", "", "inside a step: a time"),
+    "the seed of hashes": ("w += salt", "salt = hash('salt')", "salt (script.py"),
+    "a generator without a seed": ("w += rng.random()", "rng = np.random.default_rng()", "rng (script.py"),
+}
+
+
+@pytest.mark.parametrize("fault", UNSTEADY)
+def test_a_program_that_differs_from_itself_cannot_be_judged(fault, verify):
+    step, before, named = UNSTEADY[fault]
+    code, told = verify(program(step, before=before))
+    assert (code, told["verdict"]) == (1, "not deterministic")
+    assert told["differing"][0]["name"] == "w" and named in " ".join(told["causes"])
+
+
+def test_a_start_that_fails_after_a_stop_is_told_with_what_it_printed(verify, script):
+    text = program(after="assert not run.resumed, 'never again'")
+    code, told = verify(text)
+    assert (code, told["verdict"]) == (1, "does not resume")
+    shown = script(text, under=["ckptrun", "--verify-resume", "--steps", "4", "--"])
+    assert "AssertionError: never again" in shown.stderr and shown.stdout.startswith("does not resume")
+
+
+def test_a_clean_program_resumes_exactly_and_what_it_loses_beside_its_state_is_noted(verify):
+    code, told = verify(program("w += x * rng.random(); shown.append(epoch)", given=", rng=rng",
+                                before="rng, shown, begun = random.Random(5), [], time.time()"))
+    assert (code, told["verdict"], told["causes"]) == (0, "exact", [])
+    assert [(variable["name"], variable["differs_at_end"]) for variable in told["variables"]] == [("shown", True)]
+
+
+def test_a_program_in_c_is_compared_as_well(bin_directory, environment, tmp_path):
+    command = ["ckptrun", "--verify-resume", "--keep-trials", "--", str(bin_directory / "ten_lines"), "1000"]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == ("resumes exactly: 1 array, the same bytes at step 10 with a stop at step 5 as without one\n")
+    assert sorted(path.name for path in (tmp_path / "ckpt-runs").glob("ten_lines.verify-*/*")) == ["resumed", "straight"]
+
+
+@pytest.mark.parametrize("text, said", [
+    ("print('hello')", "opened no run of libckpt"),
+    (program("raise OSError('broken')"), "fails without any resume"),
+    (program().replace("epochs(4)", "epochs(1)"), "say --steps with less than 8"),
+])
+def test_what_cannot_be_tried_is_refused_with_the_reason(text, said, script, tmp_path):
+    result = script(text, under=["ckptrun", "--verify-resume", "--steps", str(STEPS), "--"])
+    assert result.returncode == 125 and said in result.stderr and not list(tmp_path.glob("ckpt-runs*"))
+
+
+TORCH = """
+import numpy as np, torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from libckpt import Run
+torch.set_num_threads(1)
+
+class Data(Dataset):
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, i):
+        return torch.full((4,), float(i)) {noise}
+
+def main():
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.2), nn.Linear(4, 1))
+    mean = nn.Linear(4, 4)
+    mean.load_state_dict(model[0].state_dict())
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    own = torch.Generator().manual_seed(1)
+    loader = DataLoader(Data(), 4, shuffle=True, num_workers=1)
+    run = Run(model=model{given})
+    for epoch in run.epochs(4):
+        for x in run.batches(loader):
+            loss = model(x * (torch.rand(x.shape, generator=own) > 0.2)).square().mean() + mean(x).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            with torch.no_grad():
+                for slow, fast in zip(mean.parameters(), model[0].parameters()):
+                    slow.lerp_(fast, 0.1)
+
+main()
+"""
+ALL_GIVEN = ", mean=mean, optimizer=optimizer, own=own"
+
+
+def test_torch_objects_that_run_was_not_given_are_named(verify):
+    code, told = verify(TORCH.format(noise="", given=""))
+    assert (code, told["verdict"]) == (1, "differs")
+    assert told["differing"][0]["name"].startswith("model/")
+    assert {variable["name"]: variable["kind"] for variable in told["variables"]} == {
+        "mean": "object", "optimizer": "object", "own": "generator"}
+
+
+def test_a_worker_without_a_seed_is_no_fault_of_the_resume(verify):
+    code, told = verify(TORCH.format(noise="* np.random.default_rng().random()", given=ALL_GIVEN))
+    assert (code, told["verdict"]) == (1, "not deterministic")
+    assert "its workers draw random numbers, without a seed" in told["causes"][0]
+
+
+def test_a_torch_training_with_workers_resumes_exactly(verify):
+    code, told = verify(TORCH.format(noise="* torch.rand(1)", given=ALL_GIVEN))
+    assert (code, told["verdict"], told["variables"]) == (0, "exact", []), told
