@@ -52,11 +52,18 @@ constexpr const char* checkpoints_are_lost =
     "this run had whole checkpoints and none is whole now, so that its program would start over; put one back, or start "
     "over with --fresh";
 
+// A program without libckpt that left with "to be continued".
+bool gave_its_word(const ChainFacts& facts) {
+  return facts.continued_before ||
+         std::any_of(facts.ended.begin(), facts.ended.end(), [](const auto& block) { return made_progress(block); });
+}
+
 Decision next_block(const ChainFacts& facts) {
   if (facts.checkpoint) return {Action::resume, checkpoints::describe(*facts.checkpoint)};
   if (facts.keeps_own && facts.had_checkpoints) return {Action::stop, checkpoints_are_lost};
   if (facts.newest) return {Action::resume, place(*facts.newest)};
   if (facts.ever_had_snapshots) return {Action::start_fresh, "what is kept by name: of its snapshots none is left"};
+  if (gave_its_word(facts)) return {Action::start_fresh, "where its program left off, by files of its own"};
   return {Action::start_fresh, "the beginning"};
 }
 
@@ -156,8 +163,7 @@ bool something_to_resume(const ChainFacts& facts) {
   const BlockResult& last = facts.ended.back();
   if (last.linked) return facts.newest || (last.reached_point && !facts.ever_had_snapshots);
   if (last.keeps_own) return facts.checkpoint.has_value();
-  return facts.continued_before ||
-         std::any_of(facts.ended.begin(), facts.ended.end(), [](const auto& block) { return made_progress(block); });
+  return gave_its_word(facts);
 }
 
 Decision after_crash(const ChainFacts& facts, const BlockResult& last) {

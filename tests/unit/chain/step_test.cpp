@@ -57,6 +57,14 @@ bool contains(const std::string& text, const char* part) { return text.find(part
 
 }  // namespace
 
+TEST_CASE("a program without libckpt that left to be continued is not said to start from the beginning") {
+  Story story;
+  CHECK(contains(wrapped(story, Outcome::stopped).reason, "where its program left off"));
+  ChainFacts later;                       // another ckptrun, another job
+  later.continued_before = true;
+  CHECK(contains(decide(later, Event::starting).reason, "where its program left off"));
+}
+
 TEST_CASE("a run without snapshots starts from the beginning") {
   CHECK(decide({}, Event::starting).action == Action::start_fresh);
 }
