@@ -460,6 +460,8 @@ BlockResult RunningBlock::finish(int exec_error) {
   const ProgramNews& news = talk_.news();
   if (news.status) result.costs.between_points = news.status->seconds_between_points;
   if (news.status) result.last_step = news.status->step;
+  if (result.newest && result.newest->block == plan_.block)
+    result.last_step = std::max(result.last_step.value_or(0), result.newest->step);
   if (news.durable) result.costs.stage = news.durable->stall_seconds / static_cast<double>(news.durable_count);
   if (news.durable) result.costs.drain = news.durable->drain_seconds;
   record(result);

@@ -78,7 +78,11 @@ class Run(Loops):
         self._on_stop: list[Callable[[], Any]] = []
         self._prepare_error: BaseException | None = None
         self._saved = False                # a save took place since we looked last
-        self._begin(override, init_from, only)
+        try:
+            self._begin(override, init_from, only)
+        except BaseException:
+            self._session.close()          # the next one, in a notebook say, begins anew
+            raise
         self._keyboard = Keyboard(self._session.ask_to_stop) if self._directory and not notebook else None
         _variables.watch(self)
         _ending.watch(self)
