@@ -51,13 +51,13 @@ def keras(options):
     os.environ["KERAS_BACKEND"] = "torch"
     import keras as k
     if options.load_checkpoint:
-        model = k.models.load_model(options.load_checkpoint)
+        model = k.models.load_model(options.load_checkpoint, compile=False)      # of .h5 Keras 3 cannot load the optimizer
         done = int(options.load_checkpoint.stem.split("-")[1])
     else:
         k.utils.set_random_seed(1)
         model = k.Sequential([k.layers.Input((784,)), k.layers.Dense(32, "relu"), k.layers.Dense(10)])
-        model.compile("adam", k.losses.SparseCategoricalCrossentropy(from_logits=True))
         done = 0
+    model.compile("adam", k.losses.SparseCategoricalCrossentropy(from_logits=True))
     x, y = some_images()
     for epoch in range(done + 1, EPOCHS + 1):
         model.fit(x, y, batch_size=64, shuffle=False, verbose=0)
