@@ -130,7 +130,7 @@ def test_change_a_hyperparameter_without_the_script(recipe, type_in, tmp_path):
 def test_know_that_it_resumes_exactly(recipe, type_in, tmp_path):
     (tmp_path / "train.py").write_text(SETTINGS)
     [command], _ = recipe("know that")
-    assert type_in(command).startswith("resumes exactly: 0 arrays")
+    assert type_in(command).startswith("resumes exactly: 2 arrays")
 
 
 def test_keep_the_best(recipe, in_directory, tmp_path):
