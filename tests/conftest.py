@@ -66,8 +66,9 @@ def write_pictures(folder, count):
 
 SESSION = "TEST_SESSION_OF_CKPT"          # in the environment of whatever the tests start, and of what that starts
 SECONDS_TO_END = 10                     # for what was told to end
-# pytest's own, where --basetemp names no other place; multiprocessing's, which a killed worker of a DataLoader cannot remove
-NOT_OURS = ("pytest-of-", "pymp-")
+# pytest's own, where --basetemp names no other place; multiprocessing's, which a killed worker of a DataLoader cannot remove;
+# those of wandb, which go with the interpreter
+NOT_OURS = ("pytest-of-", "pymp-", "wandb-")
 
 
 def pytest_sessionstart(session):
@@ -102,7 +103,7 @@ def pytest_sessionfinish(session):
     while (left := processes_of_session()) and time.monotonic() < end:
         time.sleep(0.05)
     here = pathlib.Path(session.config.temporary)
-    left += [str(path) for path in (here.iterdir() if here.exists() else []) if not path.name.startswith(NOT_OURS)]
+    left += [str(path) for path in (here.iterdir() if here.exists() else []) if not any(name in path.name for name in NOT_OURS)]
     left += [f"/dev/shm/{name}" for name in set(os.listdir("/dev/shm")) - session.config.shared_before if "ckpt" in name]
     shutil.rmtree(here, ignore_errors=True)
     if left:
