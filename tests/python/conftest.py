@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -26,9 +27,10 @@ def one_thread_of_torch():
 
 @pytest.fixture
 def environment(bin_directory):
-    """What a program started by a test sees."""
-    return os.environ | {"PYTHONPATH": f"{REPOSITORY / 'bindings/python'}:{HERE}", "OMP_NUM_THREADS": "1",
-                         "PATH": f"{bin_directory}:{os.environ['PATH']}"}
+    """What a program started by a test sees. One that is killed removes no temporary files, its libraries' among them."""
+    with tempfile.TemporaryDirectory(prefix="programs-", ignore_cleanup_errors=True) as temporary:
+        yield os.environ | {"PYTHONPATH": f"{REPOSITORY / 'bindings/python'}:{HERE}", "OMP_NUM_THREADS": "1", "TMPDIR": temporary,
+                            "PATH": f"{bin_directory}:{os.environ['PATH']}"}
 
 
 @pytest.fixture
