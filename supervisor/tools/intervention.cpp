@@ -107,7 +107,7 @@ void Intervention::continue_from(const std::string& file, std::uint64_t step, co
 // has-snapshots after the snapshots: half removed is lost, not fresh. The claims late: until then nobody else starts it.
 // snapshots/ and blocks/ themselves last: a directory with both is a run, which is found when it is to be removed again.
 bool Intervention::remove_run() const {
-  const std::vector<std::string> folders = {layout_.kept(), layout_.logs(), layout_.control(), layout_.directory() + "/submissions",
+  const std::vector<std::string> folders = {layout_.kept() + "/checkpoints", layout_.kept(), layout_.logs(), layout_.control(), layout_.directory() + "/submissions",
                                             layout_.directory() + "/jobs", layout_.blocks(), layout_.snapshots()};
   refuse_links(folders);
   empty_part(layout_.snapshots());
