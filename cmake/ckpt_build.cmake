@@ -27,11 +27,14 @@ if(CKPT_SANITIZE)
   add_link_options(-fsanitize=${CKPT_SANITIZE})
 endif()
 
+option(CKPT_UNITY "Compile each room as one source: from nothing several times as fast, after a small change slower" ON)
+
 # ckpt_room(name SOURCES … LINK …): one static library ckpt_<name> per folder. LINK names only rooms below, so that the
 # arrow law is also the link order.
 function(ckpt_room name)
   cmake_parse_arguments(room "" "" "SOURCES;LINK" ${ARGN})
   add_library(ckpt_${name} STATIC ${room_SOURCES})
+  set_target_properties(ckpt_${name} PROPERTIES UNITY_BUILD ${CKPT_UNITY} UNITY_BUILD_BATCH_SIZE 0)
   target_include_directories(ckpt_${name} PUBLIC ${PROJECT_SOURCE_DIR}/libckpt)
   target_link_libraries(ckpt_${name} PUBLIC ${room_LINK})
 endfunction()

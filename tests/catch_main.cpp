@@ -16,6 +16,8 @@
 // behind has a test of its own.
 extern "C" __attribute__((visibility("default"))) const char* __lsan_default_suppressions();
 const char* __lsan_default_suppressions() { return "leak:libhdf5"; }
+extern "C" __attribute__((visibility("default"))) const char* __lsan_default_options();
+const char* __lsan_default_options() { return "print_suppressions=0"; }
 
 namespace {
 

@@ -83,4 +83,10 @@ FileSystem& file_system();
 FileSystem& posix_file_system();
 void set_file_system(FileSystem* other) noexcept;   // nullptr: POSIX again
 
+// False also when it cannot be told.
+bool is_file(FileSystem& fs, const std::string& path);
+bool is_directory(FileSystem& fs, const std::string& path);
+// What link() answers where a file system has no links, or no more of them.
+bool refuses_links(int error) noexcept;
+
 }  // namespace ckpt::io

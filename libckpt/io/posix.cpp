@@ -35,10 +35,6 @@ int open_descriptor(const char* path, int flags, mode_t permissions, int& descri
   return descriptor < 0 ? errno : 0;
 }
 
-bool refuses_links(int error) {
-  return error == EPERM || error == EOPNOTSUPP || error == ENOSYS || error == EMLINK || error == EXDEV;
-}
-
 // For kernels and file systems without RENAME_NOREPLACE (NFS among them).
 int rename_by_link(const char* from, const char* to) {
   if (::link(from, to) == 0) {

@@ -68,10 +68,6 @@ class TemporaryFile {
   bool moved_ = false;
 };
 
-bool refuses_links(int error) {
-  return error == EPERM || error == EOPNOTSUPP || error == EMLINK || error == ENOSYS || error == EXDEV;
-}
-
 bool create_exclusively(FileSystem& fs, const std::string& path, std::string_view content, std::uint32_t permissions) {
   std::unique_ptr<File> file;
   int error = fs.open(path, OpenMode::create_new, permissions, file);

@@ -14,8 +14,6 @@
 namespace ckpt::rundir {
 namespace {
 
-constexpr std::uint64_t record_limit_bytes = 4u << 20;   // a command line may be long
-
 bool is_attachment(const BlockFile& file) {
   return file.kind == BlockFileKind::program || file.kind == BlockFileKind::child;
 }

@@ -23,10 +23,6 @@ void check_kept_name(const std::string& name) {
          longest_kept_name);
 }
 
-bool refuses_links(int error) {
-  return error == EPERM || error == EOPNOTSUPP || error == EMLINK || error == ENOSYS || error == EXDEV;
-}
-
 int copy_content(io::File& from, io::File& to) {
   std::vector<std::byte> buffer(1u << 20);
   for (std::uint64_t offset = 0;;) {
@@ -49,7 +45,7 @@ int copy_file(io::FileSystem& fs, const std::string& from, const std::string& to
 
 int link_or_copy(io::FileSystem& fs, const std::string& from, const std::string& to, std::uint32_t permissions) {
   const int error = fs.link(from, to);
-  return refuses_links(error) ? copy_file(fs, from, to, permissions) : error;
+  return io::refuses_links(error) ? copy_file(fs, from, to, permissions) : error;
 }
 
 }  // namespace

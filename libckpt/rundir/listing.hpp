@@ -18,6 +18,7 @@ bool is_gone(int os_errno) noexcept;
 std::vector<std::string> list_names(io::FileSystem& fs, const std::string& directory);
 std::vector<std::string> list_temporaries(io::FileSystem& fs, const std::string& directory);
 
+constexpr std::uint64_t record_limit_bytes = 4u << 20;   // of one record: a command line may be long
 // nullopt: not there. Throws on other errors.
 std::optional<std::string> read_if_there(io::FileSystem& fs, const std::string& path, std::uint64_t limit_bytes);
 std::optional<io::FileInfo> info_if_there(io::FileSystem& fs, const std::string& path);

@@ -44,11 +44,6 @@ ProcessIdentity identity_from_json(const json& value) {
 double finite_or_zero(double seconds) { return std::isfinite(seconds) ? seconds : 0; }
 
 template <class T>
-json json_or_null(const std::optional<T>& value) {
-  return value ? json(*value) : json(nullptr);
-}
-
-template <class T>
 std::optional<T> optional_at(const json& value, const char* key) {
   const json& field = value.at(key);
   if (field.is_null()) return std::nullopt;
@@ -157,9 +152,9 @@ std::string to_text(const BlockEnd& end) {
                  {"reason", end.reason},
                  {"writer", end.writer},
                  {"writer_pid", end.writer_pid},
-                 {"step", json_or_null(end.step)},
-                 {"exit_code", json_or_null(end.exit_code)},
-                 {"signal", json_or_null(end.signal)},
+                 {"step", or_null(end.step)},
+                 {"exit_code", or_null(end.exit_code)},
+                 {"signal", or_null(end.signal)},
                  {"ended", finite_or_zero(end.ended)}});
 }
 

@@ -15,8 +15,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::uint64_t record_limit_bytes = 4u << 20;
-
 // Atomic for readers, but not synced: a status that a power loss takes is written again a second later.
 int replace_unsynced(io::FileSystem& fs, const std::string& temporary, const std::string& path, const std::string& text,
                      std::uint32_t permissions) {

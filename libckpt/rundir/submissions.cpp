@@ -17,7 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::uint64_t record_limit_bytes = 4u << 20;
 constexpr std::string_view record_suffix = ".json", extended_suffix = ".extended.json";
 
 // An array id becomes a file name.

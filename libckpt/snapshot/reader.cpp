@@ -22,14 +22,6 @@ namespace {
 // "\211HDF\r\n\032\n" and the version of the superblock, the first whose own bytes are checksummed.
 constexpr std::array<unsigned char, 9> start_of_file = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n', 3};
 
-struct DecodingTools {
-  codec::Decoder decoder;
-  std::vector<std::byte> frame;    // as it comes from HDF5
-  std::vector<std::byte> frames;   // of a portion of tiny chunks, one behind the other
-  std::vector<std::size_t> frame_bytes;
-  std::vector<std::byte> chunk;    // of targets that are not contiguous, and of padded chunks
-};
-
 // ENOENT and ESTALE: removed, or replaced behind an NFS client; whoever listed the file looks again.
 [[noreturn]] void fail_disk(int error, const std::string& path) {
   if (error == ENOENT || error == ESTALE)
@@ -48,6 +40,14 @@ using Progress = std::function<void(std::uint64_t bytes_done)>;
 }  // namespace
 
 struct Reader::Impl {
+  struct DecodingTools {
+    codec::Decoder decoder;
+    std::vector<std::byte> frame;    // as it comes from HDF5
+    std::vector<std::byte> frames;   // of a portion of tiny chunks, one behind the other
+    std::vector<std::size_t> frame_bytes;
+    std::vector<std::byte> chunk;    // of targets that are not contiguous, and of padded chunks
+  };
+
   Impl(io::FileSystem& fs, std::string of_path)
       : path(std::move(of_path)), disk(open_for_reading(fs, path)), connection{*disk} {}
   ~Impl();

@@ -8,7 +8,7 @@
 namespace ckpt::staging {
 namespace {
 
-constexpr std::size_t page_bytes = 4096;   // the smallest there is: on larger pages some touches find them present
+constexpr std::size_t smallest_page_bytes = 4096;   // on larger pages some touches find them present
 constexpr std::size_t piece_bytes = 8u << 20;   // asked at once: keeps a release from waiting long
 constexpr int populate_write = 23;              // MADV_POPULATE_WRITE, absent from older headers
 
@@ -27,7 +27,7 @@ void touch_pages(std::span<std::byte> pages, const std::atomic<bool>& stop) noex
 __attribute__((no_sanitize("thread")))
 void touch_pages_by_writing(std::span<std::byte> pages, const std::atomic<bool>& stop) noexcept {
   auto* bytes = reinterpret_cast<unsigned char*>(pages.data());
-  for (std::size_t at = 0; at < pages.size() && !stop.load(std::memory_order_relaxed); at += page_bytes) {
+  for (std::size_t at = 0; at < pages.size() && !stop.load(std::memory_order_relaxed); at += smallest_page_bytes) {
     __atomic_fetch_or(bytes + at, 0, __ATOMIC_RELAXED);
   }
 }

@@ -53,10 +53,6 @@ std::optional<Progress> progress_in(const checkpoints::Candidate& candidate) {
   return std::nullopt;
 }
 
-json to_json(const std::optional<checkpoints::Version>& version) {
-  return version ? checkpoints::to_json(*version) : json();
-}
-
 class RunningBlock {
  public:
   RunningBlock(const RunAccess& run, rundir::Ledger& ledger, const BlockPlan& plan)

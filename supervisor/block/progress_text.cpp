@@ -25,7 +25,7 @@ constexpr BuiltIn built_in[] = {
 // std::regex has no names for groups: "(?<done>…)" and Python's "(?P<done>…)" become plain groups. Returns which one; 0:
 // none.
 std::size_t take_name(std::string& expression, const std::string& name) {
-  for (const std::string begin : {"(?<" + name + ">", "(?P<" + name + ">"}) {
+  for (const std::string& begin : {"(?<" + name + ">", "(?P<" + name + ">"}) {
     const std::size_t at = expression.find(begin);
     if (at == std::string::npos) continue;
     std::size_t group = 1;

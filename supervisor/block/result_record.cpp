@@ -4,21 +4,17 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "rundir/json_fields.hpp"
+
 namespace ckpt::supervisor {
 namespace {
 
 using nlohmann::json;
-
-template <class Value>
-json or_null(const std::optional<Value>& value) {
-  return value ? json(*value) : json();
-}
+using rundir::or_null;
 
 json to_json(const std::optional<rundir::SnapshotId>& id) {
   return id ? json{{"step", id->step}, {"block", id->block}} : json();
 }
-
-json to_json(const std::optional<checkpoints::Version>& version) { return version ? checkpoints::to_json(*version) : json(); }
 
 json to_json(const std::optional<Progress>& progress) {
   return progress ? json{{"done", progress->done}, {"total", progress->total}, {"unit", progress->unit}} : json();

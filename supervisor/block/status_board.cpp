@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/quantity.hpp"
+#include "rundir/json_fields.hpp"
 #include "rundir/run_record.hpp"
 
 namespace ckpt::supervisor {
@@ -14,11 +15,6 @@ namespace {
 
 constexpr double shortest_interval_seconds = 2;
 constexpr const char* keys_of_a_block[] = {"stop_in_seconds", "pid", "save_error"};
-
-template <class Value>
-nlohmann::json or_null(const std::optional<Value>& value) {
-  return value ? nlohmann::json(*value) : nlohmann::json();
-}
 
 }  // namespace
 
@@ -44,7 +40,7 @@ void StatusBoard::set_news(const ProgramNews& news) {
     if (status.step) set("step", *status.step);
     if (!status.unit.empty()) set("progress", {{"done", status.done}, {"total", status.total}, {"unit", status.unit}});
     set("stall_seconds", status.stall_seconds);
-    set("stop_in_seconds", or_null(status.stop_in_seconds));
+    set("stop_in_seconds", rundir::or_null(status.stop_in_seconds));
     set("save_error", status.save_error.empty() ? nlohmann::json() : nlohmann::json(status.save_error));
   }
   if (!news.durable) return;

@@ -18,7 +18,7 @@ using checkpoints::Pattern;
 using checkpoints::Setting;
 using nlohmann::json;
 
-constexpr std::uint64_t blocks_to_learn_from = 20;
+constexpr std::uint64_t blocks_with_rhythms = 20;
 constexpr std::size_t copies_by_default = 2;
 constexpr std::string_view placeholder = "{resume}";
 
@@ -118,7 +118,7 @@ void OwnCheckpointsOfRun::read_ledgers() {
   search_->remembered.clear();
   intervals_ = stops_ = {};
   const std::uint64_t newest = rundir::Blocks(fs_, layout_, {}).newest();
-  for (std::uint64_t block = newest; block > 0 && block + blocks_to_learn_from > newest; --block) {
+  for (std::uint64_t block = newest; block > 0 && block + blocks_with_rhythms > newest; --block) {
     std::vector<checkpoints::Version> of_block;
     for (const json& line : rundir::read_ledger(fs_, layout_.ckptrun_ledger(block))) {
       const std::string event = rundir::text_in(line, "event");

@@ -14,7 +14,7 @@
 namespace ckpt::checkpoints {
 namespace {
 
-constexpr std::size_t piece_bytes = 4u << 20;
+constexpr std::size_t copied_at_once_bytes = 4u << 20;
 
 struct Name {
   std::string stem, ending;  // "last", ".pt"
@@ -27,7 +27,7 @@ Name split(const std::string& path) {
 }
 
 void copy_bytes(io::File& from, io::File& to, const std::string& path) {
-  std::vector<std::byte> piece(piece_bytes);
+  std::vector<std::byte> piece(copied_at_once_bytes);
   for (std::uint64_t at = 0;;) {
     std::size_t taken = 0;
     int error = from.read_at(at, piece, taken);
@@ -104,8 +104,7 @@ std::vector<Candidate> list_copies(io::FileSystem& fs, const std::string& direct
     copy.bytes = info.size_bytes;
     copies.push_back(std::move(copy));
   }
-  std::sort(copies.begin(), copies.end(),
-            [](const Candidate& one, const Candidate& other) { return is_newer(one, other); });
+  std::sort(copies.begin(), copies.end(), comes_after);
   return copies;
 }
 

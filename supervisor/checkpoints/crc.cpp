@@ -6,7 +6,7 @@
 namespace ckpt::checkpoints {
 namespace {
 
-constexpr std::uint64_t piece_bytes = 1u << 20;
+constexpr std::uint64_t summed_at_once_bytes = 1u << 20;
 
 }  // namespace
 
@@ -38,7 +38,7 @@ std::uint32_t Crc::of(std::string_view bytes, std::uint32_t before) const noexce
 std::uint32_t Crc::of(Bytes& file, std::uint64_t offset, std::uint64_t count) const {
   std::uint32_t value = 0;
   for (std::uint64_t done = 0; done < count;) {
-    const std::uint64_t now = std::min(piece_bytes, count - done);
+    const std::uint64_t now = std::min(summed_at_once_bytes, count - done);
     value = of(file.read(offset + done, now, "content"), value);
     done += now;
   }

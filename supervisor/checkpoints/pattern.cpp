@@ -56,7 +56,7 @@ bool take_info(io::FileSystem& fs, const std::string& path, Candidate& found) {
 
 }  // namespace
 
-bool is_newer(const Candidate& one, const Candidate& other) noexcept {
+bool comes_after(const Candidate& one, const Candidate& other) noexcept {
   return std::tie(one.order, one.modified, one.path) > std::tie(other.order, other.modified, other.path);
 }
 
@@ -180,7 +180,7 @@ void Pattern::collect(io::FileSystem& fs, const std::string& directory, std::siz
 std::vector<Candidate> Pattern::list(io::FileSystem& fs) const {
   std::vector<Candidate> all;
   collect(fs, absolute_ ? "/" : "", 0, {}, all);
-  std::sort(all.begin(), all.end(), is_newer);
+  std::sort(all.begin(), all.end(), comes_after);
   return all;
 }
 

@@ -27,7 +27,7 @@ struct Candidate {
 };
 
 // By the numbers in the names where the pattern names them, else by time.
-bool is_newer(const Candidate& one, const Candidate& other) noexcept;
+bool comes_after(const Candidate& one, const Candidate& other) noexcept;
 // "model-12.pt (epoch 12)"
 std::string describe(const Candidate& candidate);
 

@@ -28,6 +28,8 @@ json to_json(const Version& version) {
   return value;
 }
 
+json to_json(const std::optional<Version>& version) { return version ? to_json(*version) : json(); }
+
 std::optional<Version> parse_version(const json& value) {
   Version version;
   Candidate& candidate = version.candidate;

@@ -26,6 +26,7 @@ std::string describe(const Version& version);  // "model-12.pt (epoch 12)"
 bool is_newer(const std::optional<Version>& now, const std::optional<Version>& before) noexcept;
 
 nlohmann::json to_json(const Version& version);
+nlohmann::json to_json(const std::optional<Version>& version);   // null when there is none
 std::optional<Version> parse_version(const nlohmann::json& value);  // nullopt for anything else
 
 }  // namespace ckpt::checkpoints

@@ -18,6 +18,8 @@
 
 namespace ckpt::supervisor::doctor {
 
+constexpr double harmless_skew_seconds = 5;   // between two clocks
+
 struct RunFacts {
   std::string name;
   std::vector<std::string> command;          // of the program; empty: started without ckptrun

@@ -12,7 +12,6 @@ namespace ckpt::supervisor::doctor {
 namespace {
 
 constexpr double short_default_seconds = 3600;
-constexpr double harmless_skew_seconds = 5;
 
 bool is_none(const std::string& text) { return text.empty() || text == "preempt/none"; }
 

@@ -14,7 +14,6 @@ namespace ckpt::supervisor::doctor {
 namespace {
 
 constexpr std::uint64_t snapshots_kept = 2;          // by default, and one more while it is written
-constexpr double harmless_skew_seconds = 5;
 constexpr double nearly_full = 0.9;
 
 std::string place(const Facts& facts) {

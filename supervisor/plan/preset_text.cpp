@@ -14,20 +14,20 @@
 namespace ckpt::plan {
 namespace {
 
-using Json = nlohmann::json;
+using nlohmann::json;
 
 constexpr std::uint64_t largest_count = 1000000;
 
 // The fields of one object; each is asked for once, and what nobody asked for is refused.
 class Fields {
  public:
-  Fields(const Json& object, std::string file, std::string place)
+  Fields(const json& object, std::string file, std::string place)
       : object_(object), file_(std::move(file)), place_(std::move(place)) {
     if (!object.is_object()) refuse("", "must be an object, {…}");
   }
 
   std::string text(const char* name, bool required = false) {
-    const Json* value = find(name);
+    const json* value = find(name);
     if (!value && required) refuse(name, "is missing");
     if (!value) return {};
     if (!value->is_string() || value->get<std::string>().empty()) refuse(name, "must be a text in quotes, not empty");
@@ -36,14 +36,14 @@ class Fields {
     return text;
   }
   std::uint64_t count(const char* name, bool required = false) {
-    const Json* value = find(name);
+    const json* value = find(name);
     if (!value && required) refuse(name, "is missing");
     if (value && (!value->is_number_unsigned() || value->get<std::uint64_t>() > largest_count))
       refuse(name, fmt::format("must be a whole number, at most {}", largest_count));
     return value ? value->get<std::uint64_t>() : 0;
   }
   bool flag(const char* name) {
-    const Json* value = find(name);
+    const json* value = find(name);
     if (value && !value->is_boolean()) refuse(name, "must be true or false");
     return value && value->get<bool>();
   }
@@ -61,15 +61,15 @@ class Fields {
   } catch (const Error&) {
     refuse(name, "must be a time as \"3-00:00:00\" or \"36h\"");
   }
-  Json list(const char* name) {
-    const Json* value = find(name);
+  json list(const char* name) {
+    const json* value = find(name);
     if (value && !value->is_array()) refuse(name, "must be a list, […]");
-    return value ? *value : Json::array();
+    return value ? *value : json::array();
   }
-  Fields inner(const Json& object, const std::string& place) const { return {object, file_, path(place)}; }
+  Fields inner(const json& object, const std::string& place) const { return {object, file_, path(place)}; }
   Fields object(const char* name) {
-    const Json* value = find(name);
-    return inner(value ? *value : Json::object(), name);
+    const json* value = find(name);
+    return inner(value ? *value : json::object(), name);
   }
   void refuse_others() const {
     for (const auto& [name, value] : object_.items())
@@ -80,7 +80,7 @@ class Fields {
   }
 
  private:
-  const Json* find(const char* name) {
+  const json* find(const char* name) {
     known_.insert(name);
     const auto found = object_.find(name);
     return found == object_.end() ? nullptr : &*found;
@@ -90,7 +90,7 @@ class Fields {
     return place_.empty() ? name : place_ + '.' + name;
   }
 
-  Json object_;
+  json object_;
   std::string file_, place_;
   std::set<std::string> known_;
 };
@@ -113,7 +113,7 @@ Offer offer_of(Fields fields) {
 }
 
 void check_sources(Fields& fields) {
-  const Json sources = fields.list("sources");
+  const json sources = fields.list("sources");
   for (std::size_t i = 0; i < sources.size(); ++i) {
     Fields source = fields.inner(sources[i], fmt::format("sources[{}]", i));
     for (const char* name : {"url", "date", "says"}) source.text(name, true);
@@ -140,21 +140,21 @@ void take_places(Fields& fields, Preset& preset) {
 }  // namespace
 
 Preset parse_preset(const std::string& name, const std::string& text, const std::string& where) {
-  const Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded()) fail(CKPT_ERR_CONFIG, "the site preset {} is no JSON: mend it, or move it away", where);
-  Fields fields(json, where, "");
+  const json read = json::parse(text, nullptr, false);
+  if (read.is_discarded()) fail(CKPT_ERR_CONFIG, "the site preset {} is no JSON: mend it, or move it away", where);
+  Fields fields(read, where, "");
   Preset preset;
   preset.name = name;
   preset.title = fields.text("title", true);
   preset.date = fields.text("date", true);
   preset.note = fields.text("note");
-  for (const Json& cluster : fields.list("clusters")) {
+  for (const json& cluster : fields.list("clusters")) {
     if (!cluster.is_string()) fields.refuse("clusters", "must be a list of names");
     preset.clusters.push_back(cluster);
   }
   check_sources(fields);
   preset.picks_partition = fields.flag("picks_partition");
-  const Json offers = fields.list("offers");
+  const json offers = fields.list("offers");
   if (offers.empty()) fields.refuse("offers", "is missing: what jobs may ask for");
   for (std::size_t i = 0; i < offers.size(); ++i)
     preset.offers.push_back(offer_of(fields.inner(offers[i], fmt::format("offers[{}]", i))));

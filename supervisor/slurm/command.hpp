@@ -99,6 +99,7 @@ struct Attempts {
   double longest_pause_seconds = 30;
   double until = std::numeric_limits<double>::infinity();   // monotonic seconds: the sum of all of it ends then
 };
+constexpr double answer_seconds = 10;   // of patience with a question that will be asked again anyway
 constexpr Attempts once(double timeout_seconds) { return {.count = 1, .timeout_seconds = timeout_seconds}; }
 
 // Runs it and waits; where no time is left it is not even started, and counts as one without an answer. Only where no program runs: it reaps its own child.

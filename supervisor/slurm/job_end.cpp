@@ -13,7 +13,6 @@ namespace ckpt::supervisor::slurm {
 namespace {
 
 constexpr double ask_every_seconds = 60;
-constexpr double answer_seconds = 10;                   // of patience
 constexpr double first_failure_pause_seconds = 5, longest_failure_pause_seconds = 600;
 
 // Not what a requeued successor may do on another node, nor "now" of a job that is being ended: the time until the kill

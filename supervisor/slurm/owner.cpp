@@ -7,7 +7,6 @@ namespace ckpt::supervisor::slurm {
 namespace {
 
 constexpr double fresh_seconds = 2;
-constexpr double answer_seconds = 10;              // of patience; who waits for an owner asks again anyway
 constexpr double clocks_differ_seconds = 3600;     // at most, between a controller and its nodes
 
 // Numbers begin anew where a cluster was set up anew. A requeue renews the time of submission, and counts as a restart.

@@ -217,9 +217,9 @@ Extension SlurmScheduler::extend(std::size_t blocks) {
   options.insert(options.end(), before->options.begin(), before->options.end());
   options.push_back(comment_of_extension());
   options.push_back(fmt::format("--dependency=afterany:{}_{}", array_id(), job_.array_task));   // while we hold the run
-  Attempts patience = once(submission_seconds);
-  patience.until = patient_.until;
-  const Submitted sent = submit_job(clock_, options, before->script, before->arguments, before->working_directory, patience);
+  Attempts attempts = once(submission_seconds);
+  attempts.until = patient_.until;
+  const Submitted sent = submit_job(clock_, options, before->script, before->arguments, before->working_directory, attempts);
   if (sent.ok()) record_extension(*before, sent.job_id, array_id(), blocks);
   // An answer that was lost may have been a submission.
   const std::string sent_id = sent.ok() ? sent.job_id : find_extension().array_id;

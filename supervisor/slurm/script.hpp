@@ -29,7 +29,7 @@ JobOptions after_each_task(const std::string& before);
 
 struct Resources {  // empty: as the site says
   std::string account, partition, qos, gpus, cpus, memory;
-  std::string gpu_request;  // the option that asks for `gpus` here; empty: --gpus
+  std::string gpu_request = {};  // the option that asks for `gpus` here; empty: --gpus
   JobOptions others;  // as given
 };
 JobOptions resource_options(const Resources& resources);
@@ -44,7 +44,7 @@ struct Surroundings {
   std::string modules;       // "gcc/12:cuda/12.1"
   std::string virtual_environment;
   std::string conda, conda_environment;  // its program, the environment's folder
-  std::string node_disk;                 // the variable that names the node's own disk
+  std::string node_disk = {};            // the variable that names the node's own disk
 };
 Surroundings surroundings_here();
 

@@ -84,7 +84,7 @@ BlockView view_block(io::FileSystem& fs, const RunView& run, const rundir::Block
   Lines lines = read_program_ledgers(fs, run.layout, summary.claim.block, summary.attachments);
   for (const nlohmann::json& line : lines) take_event(line, block);
   if (!block.to_step) block.to_step = summary.end ? summary.end->step : block.from_step;
-  if (const std::string log = run.layout.block_log(summary.claim.block); is_file(fs, log)) block.log = log;
+  if (const std::string log = run.layout.block_log(summary.claim.block); io::is_file(fs, log)) block.log = log;
   const Lines supervisor = rundir::read_ledger(fs, run.layout.ckptrun_ledger(summary.claim.block));
   for (const nlohmann::json& line : supervisor)
     take_supervisors_event(line, block);

@@ -13,7 +13,7 @@
 namespace ckpt::tools {
 namespace {
 
-constexpr const char* program = R"(
+constexpr const char* exporting_program = R"(
 import sys
 try:
     from libckpt import _export
@@ -34,7 +34,7 @@ std::string python() {
 
 void export_snapshot(const std::string& what, const ExportOptions& options, Format format) {
   const std::string file = find_snapshot(io::file_system(), what);
-  std::vector<std::string> words = {python(), "-c", program, file, options.format, options.path};
+  std::vector<std::string> words = {python(), "-c", exporting_program, file, options.format, options.path};
   for (const std::string& name : options.only) words.insert(words.end(), {"--only", name});
   if (options.force) words.push_back("--force");
   if (format == Format::json) words.push_back("--json");

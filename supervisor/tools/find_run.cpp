@@ -19,11 +19,6 @@ namespace {
 constexpr int levels = 2;   // ckpt-runs/<name>, ckpt-runs/<job>/<task>
 constexpr std::size_t names_shown = 5;
 
-bool is_directory(io::FileSystem& fs, const std::string& path) {
-  io::FileInfo info;
-  return fs.info(path, info) == 0 && info.kind == io::FileKind::directory;
-}
-
 // Runs below one folder, and what in it hides from this user.
 class Search {
  public:
@@ -47,7 +42,7 @@ class Search {
     io::FileInfo info;
     if (is_run(fs_, path_of(below))) found.push_back(below);
     else if (const int error = fs_.info(path_of(below) + "/blocks", info); is_refused(error)) hide(below, error);
-    else if (depth > 1 && is_directory(fs_, path_of(below))) look_through(below, depth - 1);
+    else if (depth > 1 && io::is_directory(fs_, path_of(below))) look_through(below, depth - 1);
   }
   void hide(const std::string& below, int error) {
     ++hidden;
@@ -74,15 +69,15 @@ rundir::Layout choose_named(io::FileSystem& fs, const std::string& given) {
     if (is_run(fs, path)) return rundir::Layout(path);
   }
   for (const std::string& path : {given, named}) {
-    if (is_file(fs, path)) fail(CKPT_ERR_RUN_DIRECTORY, "'{}' is a file, not the directory of a run", path);
+    if (io::is_file(fs, path)) fail(CKPT_ERR_RUN_DIRECTORY, "'{}' is a file, not the directory of a run", path);
   }
   io::FileInfo info;
   for (const std::string& path : {named, given}) {
     const int error = fs.info(path + "/blocks", info);
     if (error == EACCES) fail_io(error, "cannot look into '{}'", path);
   }
-  if (is_directory(fs, given)) fail(CKPT_ERR_NOT_FOUND, "'{}' is no run directory: it has no blocks/ and snapshots/", given);
-  const bool any = is_directory(fs, folder_of_runs());
+  if (io::is_directory(fs, given)) fail(CKPT_ERR_NOT_FOUND, "'{}' is no run directory: it has no blocks/ and snapshots/", given);
+  const bool any = io::is_directory(fs, folder_of_runs());
   fail(CKPT_ERR_NOT_FOUND, "there is no run '{}'; {}", given,
        runs_there_are(any ? find_runs(fs, folder_of_runs()) : std::vector<std::string>{}));
 }
@@ -104,16 +99,11 @@ rundir::Layout active_last(io::FileSystem& fs, const std::vector<std::string>& n
 std::string folder_of_runs() { return "ckpt-runs"; }
 
 bool is_run(io::FileSystem& fs, const std::string& directory) {
-  return is_directory(fs, directory + "/snapshots") && is_directory(fs, directory + "/blocks");
+  return io::is_directory(fs, directory + "/snapshots") && io::is_directory(fs, directory + "/blocks");
 }
 
 bool names_a_file(io::FileSystem& fs, const std::string& text) {
-  return !text.empty() && is_file(fs, text) && !is_run(fs, supervisor::identify_run(text).directory);
-}
-
-bool is_file(io::FileSystem& fs, const std::string& path) {
-  io::FileInfo info;
-  return fs.info(path, info) == 0 && info.kind == io::FileKind::file;
+  return !text.empty() && io::is_file(fs, text) && !is_run(fs, supervisor::identify_run(text).directory);
 }
 
 std::vector<std::string> find_runs(io::FileSystem& fs, const std::string& directory, std::size_t* hidden) {
@@ -127,7 +117,7 @@ std::vector<std::string> find_runs(io::FileSystem& fs, const std::string& direct
 rundir::Layout choose_run(io::FileSystem& fs, const std::string& given) {
   if (!given.empty()) return choose_named(fs, given);
   if (is_run(fs, ".")) return rundir::Layout(".");
-  if (!is_directory(fs, folder_of_runs())) {
+  if (!io::is_directory(fs, folder_of_runs())) {
     fail(CKPT_ERR_NOT_FOUND, "no run here: '{}' is no run directory and has no ckpt-runs/; go where the program was "
          "started, or name the run with -r NAME|PATH", working_directory());
   }

@@ -11,7 +11,6 @@
 namespace ckpt::tools {
 
 bool is_run(io::FileSystem& fs, const std::string& directory);
-bool is_file(io::FileSystem& fs, const std::string& path);
 // A file, unless a run has that name: compiled programs lie beside the run that is called after them.
 bool names_a_file(io::FileSystem& fs, const std::string& text);
 

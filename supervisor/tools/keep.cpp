@@ -36,7 +36,7 @@ Meant meant_by_step(const RunView& view, std::uint64_t step) {
 
 int keep(const std::string& what, const std::string& name, const RequestOptions& options, Format format) {
   io::FileSystem& fs = io::file_system();
-  const bool is_path = is_file(fs, what);
+  const bool is_path = io::is_file(fs, what);
   const Meant meant = is_path ? meant_by_file(what)
                               : meant_by_step(view_run(fs, choose_run(fs, options.run)), parse_step(what));
   const RunView view = view_run(fs, meant.layout);

@@ -21,12 +21,12 @@ namespace {
 
 std::string step_text(const RunView& view) { return view.step() ? fmt::format("{}", *view.step()) : "-"; }
 
-struct Row {
+struct ListedRun {
   RunView view;
   Metrics metrics;
 };
 
-Json run_json(io::FileSystem& fs, const Row& row) {
+Json run_json(io::FileSystem& fs, const ListedRun& row) {
   const RunView& view = row.view;
   return {{"name", view.name},
           {"directory", view.layout.directory()},
@@ -42,11 +42,11 @@ Json run_json(io::FileSystem& fs, const Row& row) {
           {"bytes", bytes_on_disk(fs, view)}};
 }
 
-std::vector<Row> read_rows(io::FileSystem& fs, const std::string& directory, std::size_t& hidden) {
-  std::vector<Row> rows;
+std::vector<ListedRun> read_rows(io::FileSystem& fs, const std::string& directory, std::size_t& hidden) {
+  std::vector<ListedRun> rows;
   for (const std::string& path : find_runs(fs, directory, &hidden)) {
     try {   // one that cannot be read must not hide the others
-      Row row{view_run(fs, rundir::Layout(directory + '/' + path), Look::among_many), {}};
+      ListedRun row{view_run(fs, rundir::Layout(directory + '/' + path), Look::among_many), {}};
       row.view.name = path;
       row.metrics = last_metrics(fs, row.view.layout);
       rows.push_back(std::move(row));
@@ -59,10 +59,10 @@ std::vector<Row> read_rows(io::FileSystem& fs, const std::string& directory, std
 }
 
 // Names in the order in which they turn up; so many fit beside the rest.
-std::vector<std::string> metric_columns(const std::vector<Row>& rows) {
+std::vector<std::string> metric_columns(const std::vector<ListedRun>& rows) {
   constexpr std::size_t most = 5;
   std::vector<std::string> names;
-  for (const Row& row : rows) {
+  for (const ListedRun& row : rows) {
     for (const auto& [name, value] : row.metrics.values.items()) {
       if (names.size() < most && std::ranges::find(names, name) == names.end()) names.push_back(name);
     }
@@ -77,7 +77,7 @@ std::vector<Column> columns_of(const std::vector<std::string>& metrics) {
   return columns;
 }
 
-std::vector<Cell> cells_of(io::FileSystem& fs, const Row& row, const std::vector<std::string>& metrics) {
+std::vector<Cell> cells_of(io::FileSystem& fs, const ListedRun& row, const std::vector<std::string>& metrics) {
   const RunView& view = row.view;
   const bool any = !view.snapshots.empty();
   std::vector<Cell> cells = {Cell(view.name, Tone::bold), Cell(name(view.state), tone(view.state)),
@@ -91,20 +91,20 @@ std::vector<Cell> cells_of(io::FileSystem& fs, const Row& row, const std::vector
   return cells;
 }
 
-void print_rows(io::FileSystem& fs, const std::vector<Row>& rows) {
+void print_rows(io::FileSystem& fs, const std::vector<ListedRun>& rows) {
   const auto metrics = metric_columns(rows);
   Table table(columns_of(metrics));
-  for (const Row& row : rows) table.add(cells_of(fs, row, metrics));
+  for (const ListedRun& row : rows) table.add(cells_of(fs, row, metrics));
   table.print();
 }
 
 int list_runs(io::FileSystem& fs, const std::string& directory, Format format) {
   std::size_t hidden = 0;
-  const std::vector<Row> rows = read_rows(fs, directory, hidden);
+  const std::vector<ListedRun> rows = read_rows(fs, directory, hidden);
   if (rows.empty() && hidden > 0) fail(CKPT_ERR_PERMISSION, "no run in '{}' can be read", directory);
   if (format == Format::json) {
     Json runs = Json::array();
-    for (const Row& row : rows) runs.push_back(run_json(fs, row));
+    for (const ListedRun& row : rows) runs.push_back(run_json(fs, row));
     print_json({{"directory", directory}, {"runs", runs}});
   } else if (rows.empty()) {
     fmt::print("no runs in {}\n", directory);
@@ -190,11 +190,6 @@ int list_snapshots(io::FileSystem& fs, const rundir::Layout& layout, Format form
   return 0;
 }
 
-bool is_directory(io::FileSystem& fs, const std::string& path) {
-  io::FileInfo info;
-  return fs.info(path, info) == 0 && info.kind == io::FileKind::directory;
-}
-
 }  // namespace
 
 int list(const std::string& where, Format format) {
@@ -202,7 +197,7 @@ int list(const std::string& where, Format format) {
   const std::string among_runs = where.empty() ? folder_of_runs() : folder_of_runs() + '/' + where;
   const bool names_a_run = is_run(fs, among_runs) || is_run(fs, where.empty() ? "." : where);
   for (const std::string& folder : {where, among_runs}) {   // a sweep is a folder of runs among the runs
-    if (!names_a_run && is_directory(fs, folder)) return list_runs(fs, folder, format);
+    if (!names_a_run && io::is_directory(fs, folder)) return list_runs(fs, folder, format);
   }
   return list_snapshots(fs, choose_run(fs, where), format);
 }

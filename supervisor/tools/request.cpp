@@ -22,7 +22,7 @@ namespace ckpt::tools {
 namespace {
 
 constexpr double poll_seconds = 0.1;
-constexpr std::uint64_t blocks_read = 10;   // older arrays are over
+constexpr std::uint64_t blocks_asked = 10;   // older arrays are over
 
 // A wrapped program that outlived its ckptrun: nobody there reads requests any more.
 void require_listener(io::FileSystem& fs, const RunView& view) {
@@ -115,7 +115,7 @@ std::set<std::string> arrays_beside(io::FileSystem& fs, const RunView& view) {
   const auto submissions = rundir::read_submissions(fs, view.layout.directory());
   for (const rundir::Submission& one : submissions) arrays.insert(one.array_id);
   const rundir::Blocks blocks(fs, view.layout, view.permissions);
-  for (std::uint64_t block = view.ownership.newest_block, i = 0; block > 0 && i < blocks_read; --block, ++i)
+  for (std::uint64_t block = view.ownership.newest_block, i = 0; block > 0 && i < blocks_asked; --block, ++i)
     if (const auto claim = blocks.read_claim(block); claim && !claim->array_id.empty()) arrays.insert(claim->array_id);
   for (const std::string& ours : supervisor::slurm::arrays_of_chain(submissions, view.claim->array_id)) arrays.erase(ours);
   return arrays;

@@ -15,7 +15,7 @@
 namespace ckpt::tools {
 namespace {
 
-constexpr std::uint64_t blocks_read = 10;   // what is older teaches nothing about now
+constexpr std::uint64_t blocks_shown = 10;   // what is older teaches nothing about now
 
 std::optional<double> later(std::optional<double> seconds, double passed) {
   if (!seconds) return std::nullopt;
@@ -125,7 +125,7 @@ Situation look_at(io::FileSystem& fs, const rundir::Layout& layout) {
   const auto submissions = submissions_of(fs, now.run);
   if (!submissions.empty()) now.sent_array = submissions.back().array_id;
   if (now.run.state == RunState::empty) read_what_has_not_begun(now, fs, submissions);
-  std::vector<BlockView> blocks = view_newest_blocks(fs, now.run, blocks_read);
+  std::vector<BlockView> blocks = view_newest_blocks(fs, now.run, blocks_shown);
   if (blocks.empty()) return now;
   add_live_word(now.run, blocks.back());
   now.block = blocks.back();

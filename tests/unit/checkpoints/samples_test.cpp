@@ -92,7 +92,7 @@ TEST_CASE("no flipped byte makes a reader crash or read beyond the file") {
 }
 
 TEST_CASE("a file of a newer HDF5 than ours is not called damaged") {
-  CHECK(examine(std::string(CKPT_SAMPLES) + "/newest.h5").state != Wholeness::broken);
+  CHECK(examine(CKPT_SAMPLES "/newest.h5").state != Wholeness::broken);
 }
 
 TEST_CASE("of HDF5 checksums of metadata and Fletcher-32 are looked at") {
