@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "io/publish.hpp"
 #include "rundir/json_fields.hpp"
 
@@ -21,12 +22,6 @@ using nlohmann::json;
 constexpr std::uint64_t blocks_with_rhythms = 20;
 constexpr std::size_t copies_by_default = 2;
 constexpr std::string_view placeholder = "{resume}";
-
-std::string replace_placeholder(std::string word, const std::string& path) {
-  for (std::size_t at = 0; (at = word.find(placeholder, at)) != std::string::npos; at += path.size())
-    word.replace(at, placeholder.size(), path);
-  return word;
-}
 
 std::string working_directory() {
   std::error_code unknown;
@@ -87,7 +82,7 @@ std::vector<std::string> command_of_block(std::vector<std::string> command,
                                           const std::optional<checkpoints::Version>& resume) {
   if (resume) command.insert(command.end(), resume_words.begin(), resume_words.end());
   const std::string path = resume ? resume->path() : "";
-  for (std::string& word : command) word = replace_placeholder(std::move(word), path);
+  for (std::string& word : command) word = replaced(std::move(word), placeholder, path);
   return command;
 }
 

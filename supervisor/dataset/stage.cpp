@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/quantity.hpp"
+#include "base/text.hpp"
 #include "block/child.hpp"
 #include "block/outcome.hpp"
 #include "block/process_tree.hpp"
@@ -87,11 +88,7 @@ Stage::Stage(const Preparation& preparation, SignalInbox& signals, Clock& clock)
   seconds_ = clock.monotonic_seconds() - began;
 }
 
-std::string Stage::expand(std::string word) const {
-  for (std::size_t at = 0; (at = word.find(data_in_braces, at)) != std::string::npos; at += directory().size())
-    word.replace(at, data_in_braces.size(), directory());
-  return word;
-}
+std::string Stage::expand(std::string word) const { return replaced(std::move(word), data_in_braces, directory()); }
 
 // What is unpacked is seldom smaller than the archive.
 void Stage::require_space() const {

@@ -7,6 +7,7 @@
 #include "base/environment.hpp"
 #include "base/error.hpp"
 #include "base/quantity.hpp"
+#include "base/text.hpp"
 #include "base/working_directory.hpp"
 #include "io/publish.hpp"
 #include "slurm/directives.hpp"
@@ -24,8 +25,7 @@ constexpr std::string_view task_suffix = "/{SLURM_ARRAY_TASK_ID}";
 
 // "lr/$SLURM_ARRAY_TASK_ID": the one variable of a shell whose value is known to be ours.
 std::string with_task_in_braces(std::string run) {
-  for (const std::string form : {"${SLURM_ARRAY_TASK_ID}", "$SLURM_ARRAY_TASK_ID"})
-    for (std::size_t at; (at = run.find(form)) != std::string::npos;) run.replace(at, form.size(), task_in_braces);
+  for (const char* form : {"${SLURM_ARRAY_TASK_ID}", "$SLURM_ARRAY_TASK_ID"}) run = replaced(std::move(run), form, task_in_braces);
   return run;
 }
 

@@ -14,6 +14,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/quantity.hpp"
+#include "base/text.hpp"
 #include "plan/job.hpp"
 #include "slurm/directives.hpp"
 #include "slurm/place.hpp"
@@ -27,12 +28,6 @@ namespace slurm = supervisor::slurm;
 using Options = std::map<std::string, std::string>;
 
 constexpr std::string_view gres = "--gres=";
-
-std::string replaced(std::string text, const std::string& mark, const std::string& value) {
-  for (std::size_t at = 0; (at = text.find(mark, at)) != std::string::npos; at += value.size())
-    text.replace(at, mark.size(), value);
-  return text;
-}
 
 std::optional<std::uint64_t> last_number(std::string_view item) {
   return slurm::parse_number(item.substr(item.rfind(':') + 1));

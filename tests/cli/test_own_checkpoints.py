@@ -117,6 +117,15 @@ def test_a_file_that_is_overwritten_in_place_survives_being_killed_in_the_middle
     assert done.stderr.count("ckpts/last.pt is left out") == kills
 
 
+def test_removing_a_run_removes_its_copies_and_leaves_the_program_s_own_checkpoint(training):
+    training.ckptrun(latest="ckpts/last.pt", trainer=["--name", "last.pt", "--epochs", 2])
+    assert list((training.run / "kept/checkpoints").iterdir())
+    done = training.tool("ckpt", "rm", "t", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert not training.run.exists()
+    assert (training.checkpoints / "last.pt").exists()
+
+
 def test_a_block_ends_after_the_last_checkpoint_that_fits(training):
     done = training.ckptrun("--block-time", "20s", trainer=["--epochs", 14, "--seconds", 2])
     assert done.returncode == 0, done.stderr
