@@ -81,7 +81,8 @@ function(ckpt_build_library name source licence settings prefix)
   cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
   string(RANDOM LENGTH 12 random)
   set(installed "${prefix}.${random}")
-  # HDF5 keeps a summary of how it was configured: no folder of this machine may be in it.
+  # No folder of this machine may be in what is built: HDF5 keeps a summary of how it was configured, and names its files.
+  list(APPEND settings "-DCMAKE_C_FLAGS_RELEASE=-O3 -DNDEBUG -fmacro-prefix-map=${unpacked}/=")
   ckpt_run_logged("${work}/log" ${CMAKE_COMMAND} -S "${unpacked}/${source}" -B "${work}/build" ${settings}
                   -DCMAKE_INSTALL_PREFIX=/usr/local -DCMAKE_Fortran_MODULE_DIRECTORY:STRING=mod)
   ckpt_run_logged("${work}/log" ${CMAKE_COMMAND} --build "${work}/build" --parallel ${cores})
