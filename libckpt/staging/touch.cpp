@@ -24,7 +24,11 @@ void touch_pages(std::span<std::byte> pages, const std::atomic<bool>& stop) noex
 
 // The program may be copying its state here at this moment. An atomic or with zero keeps every byte of that; the
 // sanitizer sees plain and atomic writes to one byte and cannot know.
+#if defined(__clang__)   // whose no_sanitize("thread") leaves atomic writes instrumented
+__attribute__((disable_sanitizer_instrumentation))
+#else
 __attribute__((no_sanitize("thread")))
+#endif
 void touch_pages_by_writing(std::span<std::byte> pages, const std::atomic<bool>& stop) noexcept {
   auto* bytes = reinterpret_cast<unsigned char*>(pages.data());
   for (std::size_t at = 0; at < pages.size() && !stop.load(std::memory_order_relaxed); at += smallest_page_bytes) {
