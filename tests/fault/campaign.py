@@ -73,7 +73,7 @@ class Campaign:
 
     def snapshots(self):
         """[((block, step), file name)], newest last."""
-        names = os.listdir(self.run / "snapshots") if self.run.exists() else []
+        names = os.listdir(self.run / "snapshots") if (self.run / "snapshots").exists() else []   # the first kill may come before
         return sorted(((int(m[2]), int(m[1])), m[0]) for m in map(SNAPSHOT.fullmatch, names) if m)
 
     def check(self):
