@@ -2,8 +2,8 @@
 #include "staging/station.hpp"
 
 #include <poll.h>
-#include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -42,7 +42,7 @@ SocketName socket_name(const std::string& address) {
 
 std::string fresh_address() {
   std::uint64_t random = 0;
-  if (::getrandom(&random, sizeof random, 0) != sizeof random) {
+  if (::syscall(SYS_getrandom, &random, sizeof random, 0) != sizeof random) {   // by number: glibc before 2.25 has no getrandom()
     random = static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
   }
   return fmt::format("@ckptrun-{}-{:016x}", ::getpid(), random);

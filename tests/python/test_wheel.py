@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wheel of a release, made by scripts/build-wheels, as people on old clusters install and use it."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+EMULATOR = ["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"]
+HAS_EMULATOR = shutil.which(EMULATOR[0]) is not None and pathlib.Path(EMULATOR[2]).is_dir()
+OLDEST_GLIBC = (2, 17)
+OF_LIBC = r"lib(c|m|dl|rt|pthread)\.so\.\d|ld-linux.*"
+pytestmark = pytest.mark.xdist_group("wheel")      # built once
+
+COUNTING = """
+import os, signal, time
+from libckpt import Run
+run = Run()
+total = run.vars.setdefault("total", 0)
+for step in run.steps(100):
+    run.vars["total"] += step
+    time.sleep(0.02)
+    if step == 60 and not os.path.exists("killed"):
+        open("killed", "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+run.finish()
+print("total", run.vars["total"])
+"""
+
+
+def build_wheels(arch):
+    into = REPOSITORY / "build/dist"
+    result = subprocess.run([REPOSITORY / "scripts/build-wheels", "--arch", arch, "--into", into], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert result.returncode == 0, result.stdout
+    return [pathlib.Path(line.split()[0]) for line in result.stdout.splitlines() if line.startswith(str(into))]
+
+
+def unpacked(wheel, folder):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    for path in folder.rglob("scripts/*"):
+        path.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheels():
+    return build_wheels("x86_64")
+
+
+@pytest.fixture(scope="session")
+def content(wheels, tmp_path_factory):
+    return unpacked(wheels[0], tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def installed(wheels, tmp_path_factory):
+    """The Python of a fresh virtual environment that holds this wheel and nothing else."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    portable, = (path for path in wheels if "manylinux" in path.name)
+    subprocess.run([sys.executable, "-m", "pip", "--python", folder / "bin/python", "install", "--quiet", "--no-deps", "--no-index",
+                    "--disable-pip-version-check", portable], check=True)
+    return folder / "bin/python"
+
+
+@pytest.fixture
+def use(installed, tmp_path):
+    """use(WORDS..., **variables): runs them as somebody in that environment, answers the CompletedProcess."""
+    def run(*words, **variables):
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("CKPT_", "LIBCKPT_", "PYTHON"))}
+        return subprocess.run([str(word) for word in words], cwd=tmp_path, text=True, capture_output=True, timeout=250,
+                              stdin=subprocess.DEVNULL,
+                              env=clean | {"PATH": f"{installed.parent}:{os.environ['PATH']}"} | variables)
+    return run
+
+
+def binaries(folder):
+    return [path for path in folder.rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
+
+
+def read_elf(option, path):
+    return subprocess.run(["readelf", "-W", option, path], check=True, capture_output=True, text=True).stdout
+
+
+def check_binaries(folder):
+    found = binaries(folder)
+    assert sorted(path.name for path in found) == ["ckpt", "ckptplan", "ckptrun", "libckpt.so"]
+    for path in found:
+        versions = {tuple(map(int, text.split("."))) for text in re.findall(r"GLIBC_([\d.]+)", read_elf("-V", path))}
+        assert versions and max(versions) <= OLDEST_GLIBC, path.name
+        needed = re.findall(r"\(NEEDED\).*\[(.*)\]", read_elf("-d", path))
+        assert [name for name in needed if not re.fullmatch(OF_LIBC, name)] == [], path.name
+        if path.name == "libckpt.so":
+            names = subprocess.run(["nm", "-D", "--defined-only", path], check=True, capture_output=True, text=True).stdout
+            exported = [line.split()[2] for line in names.splitlines() if line.split()[1] != "A"]
+            assert len(exported) > 30 and all(name.startswith("ckpt_") for name in exported)
+
+
+def test_a_release_has_one_wheel_under_two_names(wheels):
+    names = sorted(path.name for path in wheels)
+    assert len(names) == 2
+    assert re.fullmatch(r"libckpt-[\d.]+-py3-none-linux_x86_64\.whl", names[0])
+    assert re.fullmatch(r"libckpt-[\d.]+-py3-none-manylinux2014_x86_64\.manylinux_2_17_x86_64\.whl|"
+                        r"libckpt-[\d.]+-py3-none-manylinux_2_17_x86_64\.manylinux2014_x86_64\.whl", names[1])
+
+
+def test_its_binaries_run_with_the_c_library_of_2012_and_need_nothing_else(content):
+    check_binaries(content)
+
+
+def test_it_names_no_folder_of_the_machine_that_built_it(content):
+    for path in binaries(content):
+        assert str(REPOSITORY).encode() + b"/" not in path.read_bytes(), path.name
+
+
+def test_the_notices_of_what_is_compiled_in_are_inside(content):
+    notices = {path.name for path in content.rglob("libckpt/licenses/*")}
+    assert {f"LICENSE.{name}" for name in ("cli11", "fmt", "hdf5", "nlohmann-json", "xxhash", "zstd")} <= notices
+    assert list(content.glob("*.dist-info/licenses/LICENSE"))
+
+
+def test_a_script_is_killed_and_continues_in_a_fresh_environment(use, tmp_path):
+    (tmp_path / "count.py").write_text(COUNTING)
+    result = use("ckptrun", "--allow-volatile", "--block-time", "60s", "--save-interval", "100ms", "--",
+                 "python", "count.py")
+    assert result.returncode == 0, result.stderr
+    assert "total 4950" in result.stdout
+    assert (tmp_path / "killed").exists() and "resumed" in result.stderr
+    assert use("ckpt", "verify").returncode == 0
+    for tool in ("ckpt", "ckptplan", "ckptrun"):
+        assert use(tool, "--version").returncode == 0
+
+
+@pytest.mark.parametrize("order", ["import {0}; import libckpt; work()", "import libckpt; work(); import {0}"],
+                         ids=["before", "after"])
+@pytest.mark.parametrize("neighbour", ["torch", "h5py"])
+def test_it_lives_beside(use, neighbour, order):
+    """Its HDF5 and its C++ runtime, and theirs, in one process."""
+    site = next(path for path in sys.path if path.endswith("site-packages"))
+    result = use("python", "-c", f"""
+import sys; sys.path.append({site!r})
+def work():
+    run = libckpt.Run(directory="run", settings={{"allow_volatile": "on"}}, data=bytearray(b"abc"))
+    for _ in run.steps(1): pass
+    run.finish()
+    assert bytes(libckpt.open(libckpt.latest("run"))["data"]) == b"abc"
+{order.format(neighbour)}
+import h5py
+with h5py.File("own.h5", "w") as file: file["x"] = [1, 2, 3]
+import torch
+print(h5py.File("own.h5")["x"][2], float(torch.ones(3).sum()))
+try: torch.load("nothing.pt")
+except FileNotFoundError: print("fine")
+""")
+    assert (result.returncode, result.stdout) == (0, "3 3.0\nfine\n"), result.stderr
+
+
+@pytest.mark.skipif(not HAS_EMULATOR, reason="no qemu-user-static with libc6-arm64-cross")
+def test_the_one_for_aarch64_runs_there(tmp_path):
+    content = unpacked(build_wheels("aarch64")[0], tmp_path / "content")
+    check_binaries(content)
+    tools = next(content.rglob("scripts/ckptrun")).parent
+    library, = content.rglob("libckpt.so")
+    program = tmp_path / "ten_lines"
+    zig = REPOSITORY / "build/zig-aarch64/cc"
+    subprocess.run([zig, "-o", program, REPOSITORY / "examples/c/ten_lines.c", f"-I{REPOSITORY}/libckpt/include",
+                    library, f"-Wl,-rpath,{library.parent}"], check=True)
+    snapshot = REPOSITORY / "tests/compat/format-1.h5"
+    assert subprocess.run([*EMULATOR, tools / "ckpt", "verify", snapshot]).returncode == 0
+    result = subprocess.run([*EMULATOR, program], cwd=tmp_path, text=True, capture_output=True, timeout=250,
+                            env=os.environ | {"CKPT_RUN_DIR": "run", "CKPT_ALLOW_VOLATILE": "1"})
+    assert result.returncode == 0, result.stderr
