@@ -61,7 +61,8 @@ function(ckpt_private_library name)
   list(APPEND shaping -DCMAKE_BUILD_TYPE=Release -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DBUILD_SHARED_LIBS=OFF
        -DBUILD_TESTING=OFF -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_POLICY_VERSION_MINIMUM=3.5 ${library_OPTIONS}
        "-DCMAKE_C_FLAGS=${flags}")
-  string(SHA256 key "${ckpt_hash_${name}};${shaping};${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION}")
+  # 2: raised when what is not hashed here, in ckpt_build_library, changes what comes out.
+  string(SHA256 key "2;${ckpt_hash_${name}};${shaping};${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION}")
   string(SUBSTRING ${key} 0 16 key)
   ckpt_cache_folder(cache)
   set(prefix "${cache}/${name}-${key}")

