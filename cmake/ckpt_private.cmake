@@ -61,8 +61,7 @@ function(ckpt_private_library name)
   list(APPEND shaping -DCMAKE_BUILD_TYPE=Release -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DBUILD_SHARED_LIBS=OFF
        -DBUILD_TESTING=OFF -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_POLICY_VERSION_MINIMUM=3.5 ${library_OPTIONS}
        "-DCMAKE_C_FLAGS=${flags}")
-  # 2: raised when what is not hashed here, in ckpt_build_library, changes what comes out.
-  string(SHA256 key "2;${ckpt_hash_${name}};${shaping};${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION}")
+  string(SHA256 key "${ckpt_hash_${name}};${shaping};${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION}")
   string(SUBSTRING ${key} 0 16 key)
   ckpt_cache_folder(cache)
   set(prefix "${cache}/${name}-${key}")
@@ -82,7 +81,11 @@ function(ckpt_build_library name source licence settings prefix)
   cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
   string(RANDOM LENGTH 12 random)
   set(installed "${prefix}.${random}")
-  # No folder of this machine may be in what is built: HDF5 keeps a summary of how it was configured, and names its files.
+  # No folder of this machine may be in what is built: HDF5 names its files, and keeps a summary of how it was configured.
+  file(GLOB summaries "${unpacked}/src/H5build_settings.*.in")
+  foreach(summary ${summaries})
+    file(WRITE "${summary}" "const char H5build_settings[] = \"\";\n")
+  endforeach()
   list(APPEND settings "-DCMAKE_C_FLAGS_RELEASE=-O3 -DNDEBUG -fmacro-prefix-map=${unpacked}/=")
   ckpt_run_logged("${work}/log" ${CMAKE_COMMAND} -S "${unpacked}/${source}" -B "${work}/build" ${settings}
                   -DCMAKE_INSTALL_PREFIX=/usr/local -DCMAKE_Fortran_MODULE_DIRECTORY:STRING=mod)
