@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trainings as people write them, of PyTorch and of Keras, which write a checkpoint after each epoch and know nothing of ckptrun.
-The first start dies in the middle of writing its third one, by its own hand. The images are Fashion-MNIST's."""
+With --die-in the first start dies in the middle of writing that epoch's, by its own hand. The images are Fashion-MNIST's."""
 import argparse
 import gzip
 import os
 import pathlib
 import signal
+import time
 
 import numpy as np
 
 IMAGES = "/usr/share/datasets/fashion-mnist/train-{}-idx{}-ubyte.gz"
-EPOCHS, DIES_IN = 4, 3
 
 
 def some_images(count=512):
@@ -19,9 +19,11 @@ def some_images(count=512):
         return x, np.frombuffer(labels.read(8 + count)[8:], np.uint8).astype("int64")
 
 
-def die_in_the_middle_of_writing(path):
-    os.truncate(path, path.stat().st_size * 2 // 3)
-    os.kill(os.getpid(), signal.SIGKILL)
+def end_of_epoch(epoch, path, options):
+    if epoch == options.die_in and not options.load_checkpoint:
+        os.truncate(path, path.stat().st_size * 2 // 3)
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(options.seconds if epoch < options.epochs else 0)
 
 
 def pytorch(options):
@@ -36,15 +38,14 @@ def pytorch(options):
         optimizer.load_state_dict(state["optimizer"])
         done = state["epoch"]
     x, y = map(torch.from_numpy, some_images())
-    for epoch in range(done + 1, EPOCHS + 1):
+    for epoch in range(done + 1, options.epochs + 1):
         for batch in range(0, len(x), 64):
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(model(x[batch:batch + 64]), y[batch:batch + 64]).backward()
             optimizer.step()
         path = options.write_checkpoints_to / f"model-{epoch}.pt"
         torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}, path)
-        if epoch == DIES_IN and not options.load_checkpoint:
-            die_in_the_middle_of_writing(path)
+        end_of_epoch(epoch, path, options)
 
 
 def keras(options):
@@ -59,12 +60,11 @@ def keras(options):
         done = 0
     model.compile("adam", k.losses.SparseCategoricalCrossentropy(from_logits=True))
     x, y = some_images()
-    for epoch in range(done + 1, EPOCHS + 1):
+    for epoch in range(done + 1, options.epochs + 1):
         model.fit(x, y, batch_size=64, shuffle=False, verbose=0)
         path = options.write_checkpoints_to / f"model-{epoch}.h5"
         model.save(path)
-        if epoch == DIES_IN and not options.load_checkpoint:
-            die_in_the_middle_of_writing(path)
+        end_of_epoch(epoch, path, options)
 
 
 if __name__ == "__main__":
@@ -72,6 +72,9 @@ if __name__ == "__main__":
     parser.add_argument("library", choices=["pytorch", "keras"])
     parser.add_argument("--write-checkpoints-to", type=pathlib.Path, required=True)
     parser.add_argument("--load-checkpoint", type=pathlib.Path)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=0, help="to rest after each epoch")
+    parser.add_argument("--die-in", type=int, metavar="EPOCH")
     arguments = parser.parse_args()
     arguments.write_checkpoints_to.mkdir(exist_ok=True)
     {"pytorch": pytorch, "keras": keras}[arguments.library](arguments)

@@ -14,7 +14,8 @@ TRAINING = pathlib.Path(__file__).with_name("own_training.py")
     ("keras", ".h5", "cut short, or not closed by who wrote it")])
 def test_a_training_killed_while_it_writes_goes_on_from_the_one_before(library, ending, reason, tmp_path, environment):
     done = subprocess.run(["ckptrun", "-r", "./run", "--allow-volatile", "--latest", f"ckpts/model-{{epoch}}{ending}", "--resume-args",
-                           "--load-checkpoint {resume}", "--", sys.executable, TRAINING, library, "--write-checkpoints-to", "ckpts"],
+                           "--load-checkpoint {resume}", "--", sys.executable, TRAINING, library, "--write-checkpoints-to", "ckpts",
+                           "--die-in", "3"],
                           cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=300, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
     assert f"ckpts/model-3{ending} is left out: " in done.stderr and reason in done.stderr
