@@ -2,7 +2,12 @@
 // Checkpoints that are directories: Hugging Face's, torch.distributed.checkpoint's, Orbax's; and any other, whose files
 // must all be whole.
 #include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -19,6 +24,7 @@ using Names = std::vector<std::string>;
 constexpr int deepest = 6;
 constexpr std::size_t most_files = 100'000;
 constexpr std::uint64_t longest_index = 256u << 20;
+constexpr const char* no_weights = "it has no weights yet (*.safetensors, *.bin)";
 
 bool has(const Names& names, std::string_view wanted) {
   return std::find(names.begin(), names.end(), wanted) != names.end();
@@ -43,6 +49,31 @@ void check_json(io::FileSystem& fs, const std::string& path, const std::string& 
   if (!json::accept(io::read_file(fs, path, longest_index))) throw Broken{fmt::format("{} is damaged", name)};
 }
 
+// "model-00002-of-00005.safetensors": what all of these have in common, and how many they are.
+std::optional<std::pair<std::string, std::size_t>> shards_of(const std::string& name) {
+  constexpr std::string_view between = "-of-";
+  constexpr std::size_t digits = 5;
+  const std::size_t at = name.find(between);
+  if (at == name.npos || at < digits || at + between.size() + digits > name.size()) return std::nullopt;
+  const auto number_at = [&](std::size_t begin) -> std::optional<std::size_t> {
+    const char *const first = name.data() + begin, *const last = first + digits;
+    std::size_t number = 0;
+    return std::from_chars(first, last, number).ptr == last ? std::optional(number) : std::nullopt;
+  };
+  const auto count = number_at(at + between.size());
+  if (!number_at(at - digits) || !count) return std::nullopt;
+  return std::pair(name.substr(0, at - digits) + '*' + name.substr(at), *count);
+}
+
+// The index that names them is written after them.
+void check_numbered_shards(const Names& names) {
+  std::map<std::pair<std::string, std::size_t>, std::size_t> there;
+  for (const std::string& name : names)
+    if (const auto shards = shards_of(name)) ++there[*shards];
+  for (const auto& [shards, found] : there)
+    if (found < shards.second) throw Broken{fmt::format("of {} only {} are there", shards.first, found)};
+}
+
 bool is_distributed_part(std::string_view name) { return name.starts_with("__") && name.ends_with(".distcp"); }
 
 // The names of its files are text in .metadata, a pickle, which is written last.
@@ -58,11 +89,37 @@ void check_distributed(io::FileSystem& fs, const std::string& directory, const N
   }
 }
 
-std::string format_of(const Names& names) {
+constexpr const char* state_of_trainer = "trainer_state.json";  // of Hugging Face, written last
+
+std::string without_digits(std::string name) {
+  std::erase_if(name, [](unsigned char c) { return std::isdigit(c) != 0; });
+  return name;
+}
+
+// Of what the Trainer writes first nothing tells that more will come, but for the checkpoints before it.
+bool is_beside_one_of_trainer(io::FileSystem& fs, const std::string& path) {
+  const std::string name = io::base_name(path), parent = io::parent_directory(path);
+  Names beside;
+  if (fs.list(parent, beside) != 0) return false;
+  return has_any(beside, [&](const std::string& other) {
+    io::FileInfo info;
+    return other != name && without_digits(other) == without_digits(name) &&
+           fs.info(parent + '/' + other + '/' + state_of_trainer, info) == 0;
+  });
+}
+
+std::string format_of(io::FileSystem& fs, const std::string& path, const Names& names, int depth) {
   if (has(names, "_CHECKPOINT_METADATA") || has(names, "commit_success.txt")) return "Orbax";
   if (has(names, ".metadata") || has_any(names, is_distributed_part)) return "torch.distributed.checkpoint";
-  if (has(names, "trainer_state.json")) return "Hugging Face";
+  if (has(names, state_of_trainer) || has(names, "training_args.bin") ||
+      (depth == 0 && is_beside_one_of_trainer(fs, path)))
+    return "Hugging Face";
   return "directory";
+}
+
+void check_is_finished(const Names& names) {
+  if (!has(names, state_of_trainer))
+    throw Broken{"trainer_state.json, which is written last, is missing: it was cut short, or is still being written"};
 }
 
 void check_weights(const Names& names) {
@@ -70,20 +127,32 @@ void check_weights(const Names& names) {
     return name.ends_with(".safetensors") || name.ends_with(".bin") || name.ends_with(".distcp") ||
            name.starts_with("global_step") || name.starts_with("pytorch_model");
   };
-  if (!has_any(names, is_weights)) throw Broken{"it has no weights yet (*.safetensors, *.bin)"};
+  if (!has_any(names, is_weights)) throw Broken{no_weights};
+}
+
+// Of a model its description is written first.
+void check_more_than_description(const Names& names) {
+  const auto describes = [](const std::string& name) { return name.ends_with("config.json"); };
+  if (std::all_of(names.begin(), names.end(), describes)) throw Broken{no_weights};
 }
 
 }  // namespace
 
-// What has nothing to tell does not make the others doubtful, unless all are so.
+// What has nothing to tell does not make the others doubtful, unless all are so. Where no file is known to be the last
+// one, each may be whole while others are still to come: only rest tells.
 Finding examine_directory(io::FileSystem& fs, const std::string& path, int depth) {
   Names names;
   if (const int error = fs.list(path, names)) fail_io(error, "cannot read '{}'", path);
   if (depth > deepest || names.size() > most_files) throw Broken{"it has too many files, or folders in folders"};
   if (names.empty()) throw Broken{"it is empty"};
-  Finding finding{Wholeness::unknown, format_of(names), ""};
+  Finding finding{Wholeness::unknown, format_of(fs, path, names, depth), ""};
   if (finding.format == "torch.distributed.checkpoint") check_distributed(fs, path, names);
-  if (finding.format == "Hugging Face") check_weights(names);
+  if (finding.format == "Hugging Face") {
+    check_weights(names);
+    check_is_finished(names);
+  }
+  check_more_than_description(names);
+  check_numbered_shards(names);
   if (finding.format == "Orbax") finding.state = Wholeness::whole;  // the mark is written when all is there
   for (const std::string& name : names) {
     if (is_unfinished_name(name))
@@ -94,7 +163,7 @@ Finding examine_directory(io::FileSystem& fs, const std::string& path, int depth
       check_json(fs, path + '/' + name, name);
     const Finding inside = examine_at_depth(fs, path + '/' + name, depth + 1);
     if (inside.state == Wholeness::broken) throw Broken{fmt::format("{}: {}", name, inside.reason)};
-    if (inside.state == Wholeness::whole) finding.state = Wholeness::whole;
+    if (inside.state == Wholeness::whole && finding.format != "directory") finding.state = Wholeness::whole;
   }
   return finding;
 }

@@ -139,6 +139,37 @@ TEST_CASE("a directory is whole when all in it is") {
   CHECK(examine(path).reason == "optimizer.pt.tmp in it is still being written, or was never finished");
 }
 
+TEST_CASE("Hugging Face's Trainer killed between two files leaves no whole checkpoint, whichever two") {
+  const Folder folder;
+  std::filesystem::create_directories(folder.path("checkpoint-20"));
+  const bool is_first = GENERATE(true, false);
+  if (!is_first) std::filesystem::create_directories(folder.path("checkpoint-10"));
+  if (!is_first) folder.write("checkpoint-10/trainer_state.json", "{}");
+  const std::string weights = read_sample("weights.safetensors");
+  const std::pair<const char*, std::string> in_order[] = {{"config.json", "{}"},
+                                                          {"generation_config.json", "{}"},
+                                                          {"model-00001-of-00002.safetensors", weights},
+                                                          {"model-00002-of-00002.safetensors", weights},
+                                                          {"training_args.bin", read_sample("pytorch.pt")},
+                                                          {"optimizer.pt", read_sample("pytorch.pt")}};
+  for (const auto& [name, content] : in_order) {
+    folder.write(std::string("checkpoint-20/") + name, content);
+    const bool may_be_all = is_first && std::string_view(name) == "model-00002-of-00002.safetensors";
+    CHECK(examine(folder.path("checkpoint-20")).state == (may_be_all ? Wholeness::unknown : Wholeness::broken));
+  }
+  CHECK(examine(folder.path("checkpoint-20")).reason ==
+        "trainer_state.json, which is written last, is missing: it was cut short, or is still being written");
+  folder.write("checkpoint-20/trainer_state.json", "{}");
+  CHECK(examine(folder.path("checkpoint-20")).state == Wholeness::whole);
+}
+
+TEST_CASE("a directory without a mark of its end is not whole before it rests, though each file in it is") {
+  const Folder folder;
+  std::filesystem::create_directories(folder.path("step-1"));
+  folder.write("step-1/model.pt", read_sample("pytorch.pt"));
+  CHECK(examine(folder.path("step-1")).state == Wholeness::unknown);
+}
+
 TEST_CASE("Orbax says by a file that all is there") {
   const Folder folder;
   std::filesystem::create_directories(folder.path("5/default"));
