@@ -136,6 +136,15 @@ void check_more_than_description(const Names& names) {
   if (std::all_of(names.begin(), names.end(), describes)) throw Broken{no_weights};
 }
 
+// "variables" of "variables.index", where it has files beside it; else the name itself.
+std::string prefix_of_tensorflow(const Names& names, const std::string& name) {
+  constexpr std::string_view ending = ".index";
+  if (!name.ends_with(ending)) return name;
+  const std::string prefix = name.substr(0, name.size() - ending.size());
+  const auto is_data = [&](const std::string& other) { return other.starts_with(prefix + ".data-"); };
+  return has_any(names, is_data) ? prefix : name;
+}
+
 }  // namespace
 
 // What has nothing to tell does not make the others doubtful, unless all are so. Where no file is known to be the last
@@ -144,14 +153,14 @@ Finding examine_directory(io::FileSystem& fs, const std::string& path, int depth
   Names names;
   if (const int error = fs.list(path, names)) fail_io(error, "cannot read '{}'", path);
   if (depth > deepest || names.size() > most_files) throw Broken{"it has too many files, or folders in folders"};
-  if (names.empty()) throw Broken{"it is empty"};
+  if (names.empty() && depth == 0) throw Broken{"it is empty"};
   Finding finding{Wholeness::unknown, format_of(fs, path, names, depth), ""};
   if (finding.format == "torch.distributed.checkpoint") check_distributed(fs, path, names);
   if (finding.format == "Hugging Face") {
     check_weights(names);
     check_is_finished(names);
   }
-  check_more_than_description(names);
+  if (depth == 0) check_more_than_description(names);
   check_numbered_shards(names);
   if (finding.format == "Orbax") finding.state = Wholeness::whole;  // the mark is written when all is there
   for (const std::string& name : names) {
@@ -161,7 +170,7 @@ Finding examine_directory(io::FileSystem& fs, const std::string& path, int depth
       check_shards(fs, path, name, names);
     else if (name.ends_with(".json"))
       check_json(fs, path + '/' + name, name);
-    const Finding inside = examine_at_depth(fs, path + '/' + name, depth + 1);
+    const Finding inside = examine_at_depth(fs, path + '/' + prefix_of_tensorflow(names, name), depth + 1);
     if (inside.state == Wholeness::broken) throw Broken{fmt::format("{}: {}", name, inside.reason)};
     if (inside.state == Wholeness::whole && finding.format != "directory") finding.state = Wholeness::whole;
   }

@@ -22,10 +22,21 @@ bool must_hold_something(const std::string& name, int depth) {
   return depth == 0 || std::any_of(std::begin(endings_of_state), std::end(endings_of_state), ends);
 }
 
+// These begin with more than a few bytes, and never with zeros, which a crash of the machine may leave.
+void check_begins(const std::string& name, std::string_view head) {
+  constexpr std::string_view endings[] = {".pt", ".pth", ".h5", ".keras", ".npy", ".npz", ".safetensors"};
+  constexpr std::size_t shortest = 8;
+  const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };
+  if (std::none_of(std::begin(endings), std::end(endings), ends)) return;
+  if (head.size() < shortest || head.find_first_not_of('\0') == head.npos)
+    throw Broken{"its beginning was never written, or is lost"};
+}
+
 Finding examine_file(io::FileSystem& fs, const std::string& path, int depth) {
   Bytes file(fs, path);
   const std::string name = io::base_name(path), head = file.head(head_bytes);
   if (head.empty() && must_hold_something(name, depth)) throw Broken{"it is empty"};
+  check_begins(name, head);
   if (name.ends_with(".distcp"))
     return {Wholeness::unknown, "torch.distributed.checkpoint", ""};  // pieces one after another
   if (is_zip(head)) return examine_zip(file, name);

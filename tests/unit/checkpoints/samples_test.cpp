@@ -59,6 +59,14 @@ TEST_CASE("a file of which the end is not yet written is not whole") {
   if (!says_nothing_of_its_content) CHECK(examine(folder.path(name)).state == Wholeness::broken);
 }
 
+TEST_CASE("a file of which a crash of the machine left zeros, or a few bytes, is broken whatever its format") {
+  const Folder folder;
+  const std::string name = GENERATE("x.pt", "x.h5", "x.keras", "x.npz", "x.npy", "x.safetensors");
+  const std::string content = GENERATE(std::string(1000, '\0'), std::string("P"), std::string("\x89HDF"));
+  folder.write(name, content);
+  CHECK(examine(folder.path(name)).state == Wholeness::broken);
+}
+
 TEST_CASE("every flipped bit in a tensor of PyTorch is found, which torch.load does not do") {
   std::string bytes = read_sample("pytorch.pt");
   const std::size_t head = bytes.find("/data/0") - std::string("pytorch").size() - 30;
@@ -168,6 +176,15 @@ TEST_CASE("a directory without a mark of its end is not whole before it rests, t
   std::filesystem::create_directories(folder.path("step-1"));
   folder.write("step-1/model.pt", read_sample("pytorch.pt"));
   CHECK(examine(folder.path("step-1")).state == Wholeness::unknown);
+}
+
+TEST_CASE("a folder in a directory may be empty, as the assets of a SavedModel") {
+  const Folder folder;
+  std::filesystem::create_directories(folder.path("saved-1/assets"));
+  folder.write("saved-1/saved_model.pb", "anything");
+  CHECK(examine(folder.path("saved-1")).state == Wholeness::unknown);
+  std::filesystem::create_directories(folder.path("saved-2"));
+  CHECK(examine(folder.path("saved-2")).reason == "it is empty");
 }
 
 TEST_CASE("Orbax says by a file that all is there") {
