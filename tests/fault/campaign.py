@@ -142,6 +142,14 @@ class Campaign:
         self.supervisor.wait(timeout=PATIENCE_SECONDS)
         self.check()
 
+    def wait_for_the_last_program(self):
+        """A program whose ckptrun was killed goes on for a while, and has then still something to say."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while self.program_pid():
+            assert time.monotonic() < end, "a program goes on although its ckptrun is gone"
+            time.sleep(0.002)
+        self.check()
+
     def complete(self):
         """Lets the work end."""
         self.log.with_name("log.enough").touch()

@@ -44,6 +44,7 @@ def test_a_run_of_a_thousand_blocks_ends_with_the_right_bytes(campaign, rng, too
         else:
             campaign.stop()
             if act == "damaged":
+                campaign.wait_for_the_last_program()
                 damage_newest(campaign)
     campaign.complete()
     print(f"{newest_block(campaign)} blocks: " + ", ".join(f"{count} {act}" for act, count in acts.items()))
