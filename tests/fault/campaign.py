@@ -63,10 +63,12 @@ class Campaign:
         self.checked = 0                  # characters of the log
         self.durable = 0                  # step
 
-    def go_on(self):
+    def is_gone(self):
         """ckptrun ends when it was killed, and when it stopped the chain after two crashes at the same step."""
-        if self.supervisor is None or self.supervisor.poll() is not None:
-            self.supervisor = subprocess.Popen(self.command, env=self.environment, stderr=self.errors)
+        return self.supervisor is None or self.supervisor.poll() is not None
+
+    def start(self):
+        self.supervisor = subprocess.Popen(self.command, env=self.environment, stderr=self.errors)
 
     def count(self, victim, moment):
         self.kills[victim, moment] = self.kills.get((victim, moment), 0) + 1
@@ -94,9 +96,13 @@ class Campaign:
 
     def wait(self, condition, what):
         end = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
+        while True:
+            gone = self.is_gone()         # before the condition: of its death it says so first, and the dead one is to be waited for
+            if condition():
+                return
             assert time.monotonic() < end, f"in {PATIENCE_SECONDS} s did not happen: {what}"
-            self.go_on()
+            if gone:
+                self.start()
             time.sleep(0.002)
 
     def aimed_kill(self, victim, moment, calls):
@@ -135,7 +141,8 @@ class Campaign:
 
     def stop(self):
         """In order: once the program has begun, ckptrun is asked to stop, and ends."""
-        self.go_on()
+        if self.is_gone():
+            self.start()
         lives = self.log.read_text().count("start ")
         self.wait(lambda: self.program_pid() or self.log.read_text().count("start ") > lives, "a program that runs")
         self.supervisor.terminate()

@@ -37,7 +37,8 @@ def test_kills_at_every_moment_of_a_snapshots_life_lose_nothing_durable(campaign
 def test_kills_at_random_with_much_state_lose_nothing_durable(campaign, rng, tool):
     campaign = campaign(LARGE_WORDS, microseconds=100, save_every=5)
     while sum(campaign.kills.values()) < RANDOM_KILLS:
-        campaign.go_on()
+        if campaign.is_gone():
+            campaign.start()
         time.sleep(rng.uniform(0.05, 1.0))
         campaign.random_kill(rng.choice(["program", "ckptrun", "both"]))
     campaign.complete()
