@@ -4,6 +4,7 @@ import pathlib
 import re
 import subprocess
 
+import elf
 import pytest
 
 CONSUMER = pathlib.Path(__file__).parent / "consumer"
@@ -19,11 +20,6 @@ def names_in_map(repository):
 def functions_in_header(prefix):
     text = re.sub(r"/\*.*?\*/", "", (prefix / "include/ckpt/ckpt.h").read_text(), flags=re.DOTALL)
     return re.findall(r"^CKPT_API[^(;]*?\b(ckpt_\w+)\s*\(", text, re.MULTILINE)
-
-
-def exported(library):
-    output = subprocess.run(["nm", "-D", "--defined-only", library], check=True, capture_output=True, text=True).stdout
-    return [line.split()[2] for line in output.splitlines() if line.split()[1] != "A"]   # A: the version itself
 
 
 def test_exactly_these_files_are_installed(prefix, version):
@@ -49,7 +45,7 @@ def test_the_library_exports_the_functions_of_the_header_and_nothing_else(prefix
     public = sorted(functions_in_header(prefix))
     assert len(public) > 30
     assert sorted(names_in_map(repository)) == public
-    assert sorted(exported(prefix / "lib/libckpt.so")) == sorted(f"{name}@@CKPT_0" for name in public)
+    assert sorted(elf.exported(prefix / "lib/libckpt.so")) == sorted(f"{name}@@CKPT_0" for name in public)
 
 
 def test_the_library_is_known_by_its_abi_version(prefix):

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import elf
 import pytest
 
 HERE = pathlib.Path(__file__).parent / "neighbour"
@@ -23,7 +24,7 @@ def answer(*command, **options):
 
 @pytest.mark.parametrize("file", INSTALLED)
 def test_nothing_but_the_c_library_is_needed(prefix, file):
-    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", answer("readelf", "-d", prefix / file))
+    needed = elf.needed(prefix / file)
     assert "libc.so.6" in needed
     assert [name for name in needed if not re.fullmatch(OF_LIBC, name)] == []
 

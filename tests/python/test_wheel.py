@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 
+import elf
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -83,21 +84,14 @@ def binaries(folder):
     return [path for path in folder.rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
 
 
-def read_elf(option, path):
-    return subprocess.run(["readelf", "-W", option, path], check=True, capture_output=True, text=True).stdout
-
-
 def check_binaries(folder):
     found = binaries(folder)
     assert sorted(path.name for path in found) == ["ckpt", "ckptplan", "ckptrun", "libckpt.so"]
     for path in found:
-        versions = {tuple(map(int, text.split("."))) for text in re.findall(r"GLIBC_([\d.]+)", read_elf("-V", path))}
-        assert versions and max(versions) <= OLDEST_GLIBC, path.name
-        needed = re.findall(r"\(NEEDED\).*\[(.*)\]", read_elf("-d", path))
-        assert [name for name in needed if not re.fullmatch(OF_LIBC, name)] == [], path.name
+        assert elf.newest_glibc(path) <= OLDEST_GLIBC, path.name
+        assert [name for name in elf.needed(path) if not re.fullmatch(OF_LIBC, name)] == [], path.name
         if path.name == "libckpt.so":
-            names = subprocess.run(["nm", "-D", "--defined-only", path], check=True, capture_output=True, text=True).stdout
-            exported = [line.split()[2] for line in names.splitlines() if line.split()[1] != "A"]
+            exported = elf.exported(path)
             assert len(exported) > 30 and all(name.startswith("ckpt_") for name in exported)
 
 
