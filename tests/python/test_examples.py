@@ -7,14 +7,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import h5py
 import pytest
 import torch
+from waiting import PATIENCE_SECONDS, wait_for
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples/python"
-PATIENCE_SECONDS = 250
 
 
 @pytest.fixture
@@ -56,15 +55,6 @@ def killed_once(tmp_path, environment, started):
         assert "SIGKILL" in (tmp_path / "err").read_text()
         return out
     return call
-
-
-def wait_for(process, look):
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        if found := look():
-            return found
-        time.sleep(0.005)
-    raise AssertionError("it did not come that far")
 
 
 EXAMPLES_WITH = {     # small, but long enough for `ckpt save` to find them at work

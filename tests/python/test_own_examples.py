@@ -10,14 +10,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import read_aloud
+from waiting import PATIENCE_SECONDS, wait_for
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples/own_checkpoints"
 IMAGES = pathlib.Path("/usr/share/datasets/fashion-mnist")
-PATIENCE_SECONDS = 250
 HOW_MUCH = {     # less than a line says, but enough to be found at work
     "train_pytorch.py": ("--epochs 40", "model-40.pt"),
     "train_keras.py": ("--epochs 10", "model-10.keras"),
@@ -59,15 +58,6 @@ def typed(tmp_path, environment):
     for chain in chains:
         chain.terminate()
         chain.communicate()
-
-
-def wait_for(process, look):
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        if found := look():
-            return found
-        time.sleep(0.005)
-    raise AssertionError("it did not come that far")
 
 
 @pytest.mark.timeout(3 * PATIENCE_SECONDS)

@@ -10,8 +10,8 @@ import time
 import libckpt
 import numpy as np
 import pytest
+from waiting import PATIENCE_SECONDS, wait_for
 
-PATIENCE_SECONDS = 100
 
 TRAINING = """
 import sys, time
@@ -73,20 +73,13 @@ def test_a_kill_at_any_moment_loses_no_more_than_since_the_last_snapshot(script,
     assert (tmp_path / "chain.npy").read_bytes() == (tmp_path / "straight.npy").read_bytes()
 
 
-def wait_for(condition, process):
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end and process.poll() is None, "it did not come that far"
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_stops_at_the_next_safe_point(number, tmp_path, environment):
     (tmp_path / "script.py").write_text(TRAINING)
     process = subprocess.Popen([sys.executable, "script.py", "1000", "x.npy", "0.004"], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, env=environment | {"CKPT_RUN_DIR": str(tmp_path / "run")})
     snapshots = tmp_path / "run/snapshots"
-    wait_for(lambda: list((tmp_path / "run/blocks").glob("*.program-*.json")), process)
+    wait_for(process, lambda: list((tmp_path / "run/blocks").glob("*.program-*.json")))
     time.sleep(0.2)
     process.send_signal(number)
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
