@@ -13,9 +13,8 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${CMAKE_INSTALL_LIBDIR}
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE RelWithDebInfo)
 endif()
-add_compile_options(-Wall -Wextra -Wpedantic -Wshadow $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>)
-
-add_compile_options(-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)   # __FILE__ names no folder of the machine that builds
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
+                    -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)   # __FILE__ names no folder of the machine that builds
 
 find_program(CCACHE ccache)
 if(CCACHE)

@@ -13,20 +13,20 @@ std::mutex& hdf5_mutex() {
   return mutex;
 }
 
-struct Walk {
+struct ErrorStack {
   std::string innermost;
   bool out_of_memory = false;
 };
 
 herr_t visit_error(unsigned position, const H5E_error2_t* error, void* data) {
-  auto& walk = *static_cast<Walk*>(data);
+  auto& stack = *static_cast<ErrorStack*>(data);
   try {
-    if (position == 0 && error->desc) walk.innermost = error->desc;
+    if (position == 0 && error->desc) stack.innermost = error->desc;
   } catch (...) {   // no memory for the text: the status still tells
-    walk.out_of_memory = true;
+    stack.out_of_memory = true;
   }
   if (error->maj_num == H5E_RESOURCE && (error->min_num == H5E_NOSPACE || error->min_num == H5E_CANTALLOC))
-    walk.out_of_memory = true;
+    stack.out_of_memory = true;
   return 0;
 }
 
@@ -57,11 +57,11 @@ Hdf5Scope::~Hdf5Scope() {
 }
 
 Hdf5Failed::Hdf5Failed(const char* doing) {
-  Walk walk;
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, visit_error, &walk);
-  out_of_memory_ = walk.out_of_memory;
+  ErrorStack stack;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, visit_error, &stack);
+  out_of_memory_ = stack.out_of_memory;
   keep_quiet_at_exit();
-  text_ = walk.innermost.empty() ? std::string(doing) : std::string(doing) + ": " + walk.innermost;
+  text_ = stack.innermost.empty() ? std::string(doing) : std::string(doing) + ": " + stack.innermost;
 }
 
 }  // namespace ckpt::snapshot

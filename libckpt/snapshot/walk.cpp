@@ -17,7 +17,7 @@ struct Damage {
   std::string text;
 };
 
-struct Visited {
+struct Walk {
   std::uint64_t file_bytes;
   std::string damage;
 };
@@ -82,7 +82,7 @@ std::string damage_of_object(hid_t file, const char* name, std::uint64_t file_by
 
 // No exception may pass through HDF5's frames: noexcept ends the process, which is made for that.
 herr_t look_at_object(hid_t file, const char* name, const ObjectInfo*, void* data) noexcept {
-  Visited& walk = *static_cast<Visited*>(data);
+  Walk& walk = *static_cast<Walk*>(data);
   walk.damage = damage_of_object(file, name, walk.file_bytes);
   return walk.damage.empty() ? 0 : -1;
 }
@@ -90,7 +90,7 @@ herr_t look_at_object(hid_t file, const char* name, const ObjectInfo*, void* dat
 std::string walk_over(Connection& connection, std::uint64_t file_bytes) try {
   const DriverAccess access(connection);
   const Hid file(H5Fopen("ckpt", H5F_ACC_RDONLY, access.list()), "open it");
-  Visited walk{file_bytes, ""};
+  Walk walk{file_bytes, ""};
   const int ended = visit_objects(file, look_at_object, &walk);
   return ended < 0 && walk.damage.empty() ? "its objects cannot be listed" : walk.damage;
 } catch (const Hdf5Failed& failed) {

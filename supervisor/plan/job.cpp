@@ -30,8 +30,7 @@ std::string with_task_in_braces(std::string run) {
 }
 
 bool is_text_with_task(const std::string& path) try {
-  io::FileInfo info;
-  if (io::file_system().info(path, info) != 0 || info.kind != io::FileKind::file) return false;
+  if (!io::is_file(io::file_system(), path)) return false;
   const std::string text = io::read_file(io::file_system(), path, program_limit_bytes);
   return text.find(task_variable) != std::string::npos;
 } catch (const Error&) {
