@@ -7,19 +7,27 @@ import re
 CALL = re.compile(r"\b(?:fail|fail_io|Error|log_error|log_warning|log_info|warn_once)\s*[({]")
 LITERALS = re.compile(r'(?:"(?:[^"\\\n]|\\.)*"\s*)+')
 LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
-# Where sentences are made that get into a message as its reason: why a block ended, why a chain stops, what is refused.
-REASONS = ["libckpt/engine/lifecycle.cpp", "libckpt/engine/state.cpp", "libckpt/engine/watcher.cpp",
-           "libckpt/rundir/ownership.cpp", "libckpt/rundir/requests.cpp",
-           "supervisor/block/block.cpp", "supervisor/block/crash_cause.cpp", "supervisor/block/outcome.cpp",
-           "supervisor/block/program_talk.cpp",
-           "supervisor/chain/chain.cpp", "supervisor/chain/plan.cpp", "supervisor/chain/queue.cpp",
-           "supervisor/chain/scheduler.cpp", "supervisor/chain/step.cpp", "supervisor/plan/knowledge.cpp",
-           "supervisor/plan/site_check.cpp", "supervisor/slurm/refusal.cpp", "supervisor/slurm/submit.cpp",
-           "supervisor/tools/request.cpp", "supervisor/tools/rollback.cpp", "supervisor/tools/run_view.cpp",
-           "supervisor/tools/situation.cpp", "supervisor/tools/unlock.cpp"]
-# In these files, but nothing that is said: what is looked for in the output of programs, and a record's own words.
-NOT_SAID = {"No CUDA GPUs are available", "Traceback (most recent call last)", "Unable to open file", "…: ……, since …",
-            "block …: program …", "block …: ……, since …"}
+# Sentences get into a message as its reason, too: why a block ended, why a checkpoint is not whole, what Slurm answered. Any
+# sentence of a source file counts as such a reason, but for the files that say something else:
+NO_REASONS = {
+    "options and their help": ["supervisor/ckpt.cpp", "supervisor/ckptrun.cpp", "supervisor/ckptplan.cpp"],
+    "a report that was asked for": ["supervisor/doctor/", "supervisor/verify/", "supervisor/plan/act.cpp",
+                                    "supervisor/plan/rehearsal.cpp", "supervisor/plan/submission.cpp",
+                                    "supervisor/plan/view.cpp", "supervisor/tools/diff.cpp",
+                                    "supervisor/tools/keep.cpp", "supervisor/tools/list.cpp",
+                                    "supervisor/tools/preview_view.cpp", "supervisor/tools/remove.cpp",
+                                    "supervisor/tools/show.cpp", "supervisor/tools/status.cpp"],
+    "the fields of a preset; docs/sites.md": ["supervisor/plan/preset_list.cpp", "supervisor/plan/preset_text.cpp"],
+    "lines of a job script": ["supervisor/slurm/script.cpp"],
+    "the names of the statuses; ckpt.h": ["libckpt/api/status.cpp"],
+    "which call of HDF5 failed": ["libckpt/snapshot/"],
+}
+# In the others, but nothing that is said: what is looked for in the output of programs, the content of a file, a label.
+NOT_SAID = {"No CUDA GPUs are available", "Traceback (most recent call last)", "Unable to open file", "No route to host",
+            "Unable to contact slurm controller", "Zero Bytes were transmitted", "Configuration data as of",
+            "Model: \\t\\t NVIDIA H100", "…: ……, since …", "block …: program …", "block …: ……, since …", "pid … on …",
+            "this run has had durable snapshots", "exit code 3; it came before …", "a repository of its own",
+            "the job and its task, a trial of a sweep", "…, as of …"}
 WORDS_OF_A_SENTENCE = 4
 PYTHON_LOGS = {"warn", "say"}
 
@@ -35,6 +43,10 @@ def plain(text):
 def says_something(text):
     """More than values and what stands between them."""
     return len(re.findall(r"[A-Za-z]{2,}", text)) >= 2
+
+
+def without_debug_lines(source):
+    return re.sub(r"\b(?:log_debug|static_assert)\s*\([^;]*;", "", source)
 
 
 def without_comments(source):
@@ -67,7 +79,7 @@ def of_cpp(source):
 
 
 def reasons_of_cpp(source):
-    texts = ("".join(LITERAL.findall(run[0])) for run in LITERALS.finditer(without_comments(source)))
+    texts = ("".join(LITERAL.findall(run[0])) for run in LITERALS.finditer(without_debug_lines(without_comments(source))))
     return {plain(text) for text in texts if is_sentence(text)} - NOT_SAID
 
 
@@ -95,13 +107,17 @@ def of_python(source):
     return found
 
 
+def is_without_reasons(path):
+    return any(path.startswith(other) for paths in NO_REASONS.values() for other in paths)
+
+
 def in_sources(repository):
     found = set()
     for folder in ("libckpt", "supervisor"):
         for path in (repository / folder).rglob("*.[ch]pp"):
             found |= of_cpp(path.read_text())
-    for path in REASONS:
-        found |= reasons_of_cpp((repository / path).read_text())
+            if path.suffix == ".cpp" and not is_without_reasons(str(path.relative_to(repository))):
+                found |= reasons_of_cpp(path.read_text())
     for path in (repository / "bindings/python").rglob("*.py"):
         found |= of_python(path.read_text())
     return {text for text in found if says_something(text)}

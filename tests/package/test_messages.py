@@ -47,3 +47,13 @@ def test_messages_of_cpp_are_found(source, found):
 ])
 def test_messages_of_python_are_found(source, found):
     assert messages.of_python(source) == found
+
+
+def test_every_sentence_of_a_source_file_counts_but_for_what_is_only_debugged():
+    source = 'return fmt::format("array {} is left as it is", id);\nlog_debug("step {} is durable now", step);\n'
+    assert messages.reasons_of_cpp(source) == {"array … is left as it is"}
+
+
+def test_what_is_left_out_is_there(repository):
+    paths = [path for paths in messages.NO_REASONS.values() for path in paths]
+    assert [path for path in paths if not (repository / path).exists()] == []
