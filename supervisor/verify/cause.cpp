@@ -76,7 +76,7 @@ std::vector<std::string> causes_of_chance(const Findings& found) {
   if (is_batch(what.front()))
     lines.push_back(fmt::format("{} differs at step {}: the loader shuffles, or its workers draw random numbers, without a "
                                 "seed", what.front().name, first->step));
-  std::ranges::stable_partition(what, [](const Difference& one) { return one.before.kind == "generator"; });
+  std::stable_partition(what.begin(), what.end(), [](const Difference& one) { return one.before.kind == "generator"; });
   if (const std::string names = of_names(what); !names.empty())
     lines.push_back(fmt::format("different at step {} already: {}; a random number without a seed, a time, or the order of a "
                                 "set (PYTHONHASHSEED)", first->step, names));

@@ -78,7 +78,7 @@ std::vector<Difference> differences(const Variables& before, const Variables& af
   for (const auto& [name, variable] : before)
     if (const auto other = after.find(name); other != after.end() && other->second.digest != variable.digest)
       found.push_back({name, variable, other->second});
-  std::ranges::stable_partition(found, [](const Difference& one) { return one.before.file.empty(); });
+  std::stable_partition(found.begin(), found.end(), [](const Difference& one) { return one.before.file.empty(); });
   return found;
 }
 
@@ -89,7 +89,7 @@ std::vector<Lost> lost_variables(const Record& straight, const Record& resumed, 
     one.at_end = !same_in(one.name, straight.last(), resumed.last());
     if (!is_part_of(one.name, found)) found.push_back(std::move(one));
   }
-  std::ranges::stable_partition(found, [](const Lost& one) { return one.at_end; });
+  std::stable_partition(found.begin(), found.end(), [](const Lost& one) { return one.at_end; });
   return found;
 }
 

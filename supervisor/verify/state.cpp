@@ -39,7 +39,7 @@ StateDifference compare_snapshots(Clock& clock, const std::string& one, const st
   found.arrays = answer["arrays"].size();
   for (const Json& array : answer["arrays"])
     if (array.value("result", "") != "same") found.differing.push_back(array);
-  std::ranges::stable_partition(found.differing, [](const Json& array) { return !is_random(array); });
+  std::stable_partition(found.differing.begin(), found.differing.end(), [](const Json& array) { return !is_random(array); });
   for (const Json& change : answer["values"])
     if (const std::string path = change.value("path", ""); !is_a_time(path)) found.values.push_back(path);
   return found;
