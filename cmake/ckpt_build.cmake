@@ -26,6 +26,10 @@ set(CKPT_SANITIZE "" CACHE STRING "Sanitizers for everything: address,undefined 
 if(CKPT_SANITIZE)
   add_compile_options(-fsanitize=${CKPT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${CKPT_SANITIZE})
+  if(CMAKE_C_COMPILER_ID MATCHES Clang)   # of the library's C++ there are calls that only clang++ links by itself
+    add_link_options($<$<LINK_LANGUAGE:C>:-fsanitize-link-c++-runtime>)
+    string(APPEND CMAKE_C_STANDARD_LIBRARIES " -lstdc++")
+  endif()
 endif()
 
 option(CKPT_UNITY "Compile each room as one source: from nothing several times as fast, after a small change slower" ON)
