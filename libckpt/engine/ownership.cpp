@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/process_identity.hpp"
+#include "base/text.hpp"
 
 namespace ckpt::engine {
 namespace {
@@ -85,7 +86,7 @@ Ownership claim_alone(const Options& options, rundir::Blocks& blocks) {
     if (current.state != OwnerState::gone)
       fail(CKPT_ERR_IN_USE, "the run {} is in use by {}; {} {}", options.directory, current.owner,
            current.state == OwnerState::alive ? "wait for its end, or type: ckpt stop" : "if that is gone for certain: ckpt unlock",
-           options.directory);
+           shell_word(options.directory));
     if (const auto block = blocks.claim(own_claim(options), current.newest_block)) {
       Ownership ownership;
       ownership.block = *block;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/quantity.hpp"
+#include "base/text.hpp"
 #include "rundir/block_files.hpp"
 #include "rundir/blocks.hpp"
 
@@ -21,8 +22,8 @@ std::string describe_claim(const Claim& claim) {
 }
 
 std::string describe_unreadable(const BlockFile& file, const Layout& layout) {
-  return fmt::format("block {}: '{}/{}' cannot be read; if nobody uses this run any more: ckpt unlock '{}'",
-                     file.block, layout.blocks(), block_file_name(file), layout.directory());
+  return fmt::format("block {}: '{}/{}' cannot be read; if nobody uses this run any more: ckpt unlock {}",
+                     file.block, layout.blocks(), block_file_name(file), shell_word(layout.directory()));
 }
 
 bool is_readable(const ProcessIdentity& who) { return !who.boot_id.empty() || !who.host.empty(); }

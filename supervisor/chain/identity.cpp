@@ -10,6 +10,7 @@
 
 #include "base/environment.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "base/working_directory.hpp"
 
 namespace ckpt::supervisor {
@@ -120,7 +121,8 @@ RunIdentity identify_run_of_job(const JobEnvironment& job, const std::optional<b
   if (fs::is_directory(trial.directory, ignored)) return trial;
   if (fs::is_directory(whole.directory + "/snapshots", ignored)) return whole;
   fail(CKPT_ERR_CONFIG, "whether array {} is a chain (--array=1-N%1) or a sweep cannot be asked now, so this run has no "
-       "name; name it: --run {} for a chain, --run '{}/{{SLURM_ARRAY_TASK_ID}}' for a sweep", job.array_id, whole.name, whole.name);
+       "name; name it: --run {} for a chain, --run {} for a sweep", job.array_id, shell_word(whole.name),
+       shell_word(whole.name + "/{SLURM_ARRAY_TASK_ID}"));
 }
 
 std::vector<std::pair<std::string, std::string>> changing_values() {

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/quantity.hpp"
+#include "base/text.hpp"
 #include "io/publish.hpp"
 #include "rundir/run_record.hpp"
 
@@ -33,7 +34,7 @@ std::string rename_to_free_name(io::FileSystem& fs, const std::string& directory
 
 std::string how_to_free(OwnerState owner, const rundir::Layout& layout) {
   const char* verb = owner == OwnerState::alive ? "to end it type: ckpt stop" : "if that is gone for certain type: ckpt unlock";
-  return fmt::format("{} {}", verb, layout.directory());
+  return fmt::format("{} {}", verb, shell_word(layout.directory()));
 }
 
 void refuse_to_wait(const rundir::Layout& layout, OwnerState owner, const std::string& owner_text) {

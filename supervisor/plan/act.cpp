@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "base/process_identity.hpp"
 #include "base/quantity.hpp"
+#include "base/text.hpp"
 #include "chain/learned_times.hpp"
 #include "plan/job.hpp"
 #include "plan/knowledge.hpp"
@@ -288,7 +289,7 @@ int rehearse_here(const Request& request, const LiveSite& live) {
         "one {} takes {} (p90 of {}), a start {}; the times are kept in the run, and ckptplan -r {} plans with "
         "them\n\n",
         times.unit, format_duration(times.unit_seconds.p90().value_or(0)), times.unit_seconds.count(),
-        format_duration(times.startup.p90().value_or(0)), request.run.empty() ? layout.name() : request.run);
+        format_duration(times.startup.p90().value_or(0)), shell_word(request.run.empty() ? layout.name() : request.run));
   if (!request.units && !times.total) return exit_done;
   return Planning(learned, live).show_or_submit();
 }

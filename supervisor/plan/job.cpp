@@ -128,15 +128,15 @@ std::string without_task(std::string run, const Request& request, const std::str
 void refuse_one_run_for_all_trials(const Request& request, const UserScript& script) {
   const bool one = !script.run.empty() && script.run.find_first_of("{$") == std::string::npos;
   if (!request.trials || !one) return;
-  fail(CKPT_ERR_CONFIG, "{} starts `ckptrun -r {}`, one run for all {} trials: let it start `ckptrun -r '{}{}' -- …`",
-       script.path, script.run, *request.trials, script.run, task_suffix);
+  fail(CKPT_ERR_CONFIG, "{} starts `ckptrun -r {}`, one run for all {} trials: let it start `ckptrun -r {} -- …`",
+       script.path, script.run, *request.trials, shell_word(script.run + std::string(task_suffix)));
 }
 
 // The script decides in the end; what is planned, recorded and continued must be the same run.
 void require_same_run(const UserScript& script, const RunIdentity& meant, const RunIdentity& its) {
   if (meant.directory == its.directory || script.run.find('$') != std::string::npos) return;
   fail(CKPT_ERR_CONFIG, "{} would continue the run {}, and -r means {}: let it start `ckptrun -r {} -- …`{}",
-       script.path, its.directory, meant.directory, meant.directory,
+       script.path, its.directory, meant.directory, shell_word(meant.directory),
        script.run.empty() ? ", or take a name without '/'" : "");
 }
 

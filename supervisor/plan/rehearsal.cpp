@@ -14,6 +14,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/quantity.hpp"
+#include "base/text.hpp"
 #include "chain/learned_times.hpp"
 #include "chain/plan.hpp"
 #include "chain/thrown_away.hpp"
@@ -221,7 +222,7 @@ void submit_rehearsal(io::FileSystem& fs, Clock& clock, const Request& request, 
   fmt::print(
       "submitted  job {}: a rehearsal of {}\n  result   {}/rehearsal-{}.log; ckptplan -r {} plans with it then\n",
       submitted.job_id, count_of(static_cast<double>(*request.rehearsed_units), "epoch"), layout.logs(),
-      submitted.job_id, job.run.name);
+      submitted.job_id, shell_word(job.run.name));
 }
 
 }  // namespace ckpt::plan

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/quantity.hpp"
+#include "base/text.hpp"
 #include "base/working_directory.hpp"
 #include "io/publish.hpp"
 #include "plan/freeze.hpp"

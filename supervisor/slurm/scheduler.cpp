@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "io/publish.hpp"
 #include "slurm/shared_array.hpp"
 #include "slurm/submit.hpp"

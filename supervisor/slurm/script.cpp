@@ -4,11 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 
 #include "base/environment.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "slurm/settings.hpp"
 #include "slurm/text.hpp"
 
@@ -16,11 +16,6 @@ namespace ckpt::supervisor::slurm {
 namespace {
 
 constexpr std::string_view task_variable = "{SLURM_ARRAY_TASK_ID}";
-
-bool is_harmless(char c) {
-  constexpr std::string_view harmless = "-_=./,:@%+";
-  return std::isalnum(static_cast<unsigned char>(c)) || harmless.find(c) != std::string_view::npos;
-}
 
 // "D-HH:MM:SS"; Slurm counts in minutes, so an odd second more would be rounded up to a minute.
 std::string time_limit(double seconds) {
@@ -44,9 +39,8 @@ std::string directive_line(const std::string& option) {
   if (option.find_first_of("\"\\\n") != std::string::npos)
     fail(CKPT_ERR_CONFIG, "the job option {} holds a \", a \\ or a line end, which a job script cannot say", option);
   const std::size_t value = option.find('=') + 1;
-  const bool plain = std::all_of(option.begin(), option.end(), is_harmless);
-  return plain || value == 0 ? "#SBATCH " + option + '\n'
-                             : "#SBATCH " + option.substr(0, value) + '"' + option.substr(value) + "\"\n";
+  if (is_plain_word(option) || value == 0) return "#SBATCH " + option + '\n';
+  return "#SBATCH " + option.substr(0, value) + '"' + option.substr(value) + "\"\n";
 }
 
 std::string word_with_task(std::string_view word) {
@@ -84,13 +78,6 @@ std::string surroundings_lines(const Surroundings& here) {
 }
 
 }  // namespace
-
-std::string shell_word(const std::string& word) {
-  if (!word.empty() && std::all_of(word.begin(), word.end(), is_harmless)) return word;
-  std::string quoted = "'";
-  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
-}
 
 JobOptions job_options(const JobShape& shape) {
   JobOptions options;

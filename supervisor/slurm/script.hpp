@@ -56,7 +56,5 @@ struct ScriptContent {
 };
 std::string job_script(const ScriptContent& content);
 
-// A word as a shell reads it literally.
-std::string shell_word(const std::string& word);
 
 }  // namespace ckpt::supervisor::slurm

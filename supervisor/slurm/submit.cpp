@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.hpp"
 #include "block/child.hpp"
 #include "slurm/refusal.hpp"
 #include "slurm/text.hpp"

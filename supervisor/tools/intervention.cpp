@@ -6,6 +6,7 @@
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "io/publish.hpp"
 
 namespace ckpt::tools {
@@ -68,7 +69,7 @@ void require_unowned(const RunView& view, const char* verb) {
   if (view.ownership.state == OwnerState::gone) return;
   const bool alive = view.ownership.state == OwnerState::alive;
   fail(CKPT_ERR_IN_USE, "{} is in use ({}): it can be {} when that has ended; {} {}", view.name, view.ownership.owner, verb,
-       alive ? "to end it type: ckpt stop" : "if that is gone for certain type: ckpt unlock", view.name);
+       alive ? "to end it type: ckpt stop" : "if that is gone for certain type: ckpt unlock", shell_word(view.name));
 }
 
 bool is_unfinished(io::FileSystem& fs, const rundir::Layout& layout) {
@@ -88,7 +89,8 @@ Intervention::Intervention(io::FileSystem& fs, const RunView& view, const char* 
     claim_.array_task = view.claim->array_task;
   }
   const auto block = blocks_.claim(claim_, view.ownership.newest_block);
-  if (!block) fail(CKPT_ERR_IN_USE, "{} was started just now by somebody else; look at it with: ckpt status {}", view.name, view.name);
+  if (!block) fail(CKPT_ERR_IN_USE, "{} was started just now by somebody else; look at it with: ckpt status {}", view.name,
+                   shell_word(view.name));
   claim_.block = *block;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "base/quantity.hpp"
+#include "base/text.hpp"
 #include "tools/find_run.hpp"
 #include "tools/intervention.hpp"
 #include "tools/verbs.hpp"
@@ -22,7 +23,7 @@ void require_nothing_waits(io::FileSystem& fs, const RunView& view) {
   const auto queue = onlooker().queue(fs, view.layout, *view.claim);
   if (!queue || queue->waiting.value_or(0) == 0) return;
   fail(CKPT_ERR_IN_USE, "{} of {} wait in the queue (array {}) and would start it anew; cancel them first: ckpt stop {}",
-       count_of(*queue->waiting, "block"), view.name, queue->array_id, view.name);
+       count_of(*queue->waiting, "block"), view.name, queue->array_id, shell_word(view.name));
 }
 
 void require_a_word(const RunView& view, std::uint64_t bytes, bool yes) {

@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "chain/identity.hpp"
 #include "tools/find_run.hpp"
 #include "tools/intervention.hpp"
@@ -99,7 +100,7 @@ int fork(const std::string& name, const std::string& which, const ForkOptions& o
     print_json({{"run", view.name}, {"directory", layout.directory()}, {"step", picked.step}, {"from", picked.path}});
   else
     fmt::print("{} starts from step {} of {}: ckptrun -r {} -- COMMAND\n", printable(view.name), picked.step,
-               printable(from.name), printable(name));
+               printable(from.name), printable(shell_word(name)));
   return 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.hpp"
 #include "base/quantity.hpp"
+#include "base/text.hpp"
 #include "chain/job_step.hpp"
 #include "io/publish.hpp"
 
@@ -151,7 +152,7 @@ std::string advice(const Situation& now) {
     case RunState::running: return advice_for_running(now);
     case RunState::complete: return "nothing";
     case RunState::owner_unknown:
-      return fmt::format("nothing while it runs there; ckpt unlock {} when it is certainly gone", name);
+      return fmt::format("nothing while it runs there; ckpt unlock {} when it is certainly gone", shell_word(name));
     case RunState::empty:
       if (now.sent_is_gone) return "submit it again";
       return now.sent_array.empty() ? "start it with ckptrun"

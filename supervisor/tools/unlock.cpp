@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "rundir/blocks.hpp"
 #include "tools/find_run.hpp"
 #include "tools/intervention.hpp"
@@ -18,7 +19,7 @@ int unlock(const RequestOptions& options, Format format) {
   const rundir::Ownership& before = view.ownership;
   if (before.state == OwnerState::alive)
     fail(CKPT_ERR_IN_USE, "{} is in use by a process that is alive ({}): nothing to unlock; end it with ckpt stop {}",
-         view.name, before.owner, view.name);
+         view.name, before.owner, shell_word(view.name));
   const bool locked = before.state == OwnerState::unknown;
   if (locked) blocks.unlock(claim_of_this_person(), "unlocked by " + describe(identify_self()));
   if (format == Format::json) print_json({{"run", view.name}, {"unlocked", locked}, {"owner", before.owner}});

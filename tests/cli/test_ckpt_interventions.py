@@ -257,6 +257,17 @@ def test_a_fork_is_not_complete_by_a_program_that_never_opened_it(ckpt, counter,
     assert ckpt("done", "b").returncode != 0
 
 
+# ---- what is printed to be typed ----------------------------------------------------------------------------------------
+
+def test_a_line_to_type_can_be_typed_as_it_stands_also_for_a_name_with_a_blank(ckpt, counter, bin_directory):
+    counter("a b")
+    said = ckpt("fork", "a b", "it's another", "--allow-volatile").stdout
+    line = said.split(": ", 1)[1].strip().replace("COMMAND", f"{bin_directory}/checked_counter 100 1000 10 log 20")
+    typed = subprocess.run(["sh", "-c", line.replace("ckptrun", f"{bin_directory}/ckptrun --allow-volatile", 1)],
+                           text=True, capture_output=True)
+    assert typed.returncode == 0 and "it's another" in typed.stderr, typed.stderr
+
+
 # ---- rm ----------------------------------------------------------------------------------------------------------------
 
 def test_a_removed_run_is_gone_and_its_name_free(ckpt, counter, work):

@@ -166,7 +166,7 @@ TEST_CASE("a claim cut short is an unknown owner, named with the way out") {
   const Ownership ownership = blocks.ownership();
   CHECK(ownership.state == unknown);
   CHECK(ownership.owner.find(run.layout.block_record(1)) != std::string::npos);
-  CHECK(ownership.owner.find("ckpt unlock '/scratch/run'") != std::string::npos);
+  CHECK(ownership.owner.find("ckpt unlock /scratch/run") != std::string::npos);
 }
 
 TEST_CASE("a program's record cut short is an unknown owner as well") {

@@ -73,16 +73,6 @@ TEST_CASE("the script of a sweep names run and seed by the task's number") {
   CHECK(job_script(content) == golden("sweep.sh"));
 }
 
-TEST_CASE("a word reaches the program as it was typed, whatever a shell would make of it") {
-  CHECK(shell_word("train.py") == "train.py");
-  CHECK(shell_word("") == "''");
-  CHECK(shell_word("$HOME") == "'$HOME'");
-  CHECK(shell_word("{a,b}") == "'{a,b}'");
-  CHECK(shell_word("it's") == "'it'\\''s'");
-  CHECK(shell_word("~") == "'~'");
-  CHECK(shell_word("a\nb") == "'a\nb'");
-}
-
 TEST_CASE("a directive holds a value together that sbatch would split or read as a quote") {
   ScriptContent content = chain();
   content.options = {"--job-name=it's", "--comment=a # b", "--requeue"};
