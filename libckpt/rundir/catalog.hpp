@@ -57,6 +57,7 @@ class Catalog {
   // kept/<name>.h5 becomes a link to that snapshot (a copy where links are refused), replacing an earlier one of that
   // name atomically. CKPT_ERR_NAME, CKPT_ERR_NOT_FOUND.
   void keep(SnapshotId id, const std::string& name);
+  void keep_file(const std::string& file, const std::string& name);   // the file of one of this run, kept or not
   // `file`, a whole snapshot of this run or of another one, is durable under that id as well when it returns (a copy
   // where links are refused). Only the owner of id.block may call it.
   // CKPT_ERR_NOT_FOUND.

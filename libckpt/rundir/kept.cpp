@@ -64,9 +64,10 @@ std::vector<KeptEntry> Catalog::kept() const {
   return entries;
 }
 
-void Catalog::keep(SnapshotId id, const std::string& name) {
+void Catalog::keep(SnapshotId id, const std::string& name) { keep_file(layout_.snapshot(id), name); }
+
+void Catalog::keep_file(const std::string& source, const std::string& name) {
   check_kept_name(name);
-  const std::string source = layout_.snapshot(id);
   const std::string target = layout_.kept_snapshot(name);
   const std::string temporary = io::temporary_name(target);
   int error = link_or_copy(fs_, source, temporary, permissions_.file);

@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "io/publish.hpp"
+#include "snapshot/reader.hpp"
 #include "tools/find_run.hpp"
 #include "tools/pick_snapshot.hpp"
 #include "tools/verbs.hpp"
@@ -11,25 +12,21 @@
 namespace ckpt::tools {
 namespace {
 
-struct Meant {
-  rundir::Layout layout;
-  rundir::SnapshotId id;
-};
-
 // RUN/snapshots/step-….h5
-Meant meant_by_file(const std::string& file) {
+rundir::Layout run_of_file(const std::string& file) {
   const std::string path = rundir::Layout(file).directory();   // absolute
   const auto id = rundir::parse_snapshot_file_name(io::base_name(path));
   const std::string folder = io::parent_directory(path);
   if (!id || io::base_name(folder) != "snapshots")
     fail(CKPT_ERR_ARGUMENT, "'{}' is no snapshot of a run: a file RUN/snapshots/step-….h5, or a step, is expected", file);
-  return {rundir::Layout(io::parent_directory(folder)), *id};
+  return rundir::Layout(io::parent_directory(folder));
 }
 
-Meant meant_by_step(const RunView& view, std::uint64_t step) {
-  for (const rundir::CatalogEntry& entry : view.snapshots)
-    if (entry.id.step == step) return {view.layout, entry.id};
-  fail(CKPT_ERR_NOT_FOUND, "{} has no snapshot of step {}; ckpt ls {} shows those it has", view.name, step, view.name);
+// As its name says, which a rollback gives; one that is only kept has another name.
+rundir::SnapshotId id_of(io::FileSystem& fs, const std::string& file) {
+  if (const auto id = rundir::parse_snapshot_file_name(io::base_name(file))) return *id;
+  const snapshot::Reader reader(fs, file);
+  return {reader.header().block, reader.header().step};
 }
 
 }  // namespace
@@ -37,17 +34,18 @@ Meant meant_by_step(const RunView& view, std::uint64_t step) {
 int keep(const std::string& what, const std::string& name, const RequestOptions& options, Format format) {
   io::FileSystem& fs = io::file_system();
   const bool is_path = io::is_file(fs, what);
-  const Meant meant = is_path ? meant_by_file(what)
-                              : meant_by_step(view_run(fs, choose_run(fs, options.run)), parse_step(what));
-  const RunView view = view_run(fs, meant.layout);
+  const RunView view = view_run(fs, is_path ? run_of_file(what) : choose_run(fs, options.run));
   require_own_run(fs, view, options.allow_other_owner);
-  require_whole(fs, view.layout.snapshot(meant.id));
-  rundir::Catalog(fs, view.layout, view.permissions).keep(meant.id, name);
+  if (!is_path) static_cast<void>(parse_step(what));   // not a name: that would keep what is kept
+  const std::string file = is_path ? rundir::Layout(what).directory() : pick_snapshot(fs, view, what).path;
+  require_whole(fs, file);
+  const rundir::SnapshotId id = id_of(fs, file);
+  rundir::Catalog(fs, view.layout, view.permissions).keep_file(file, name);
   const std::string kept = view.layout.kept_snapshot(name);
   if (format == Format::json)
-    print_json({{"run", view.name}, {"step", meant.id.step}, {"block", meant.id.block}, {"name", name}, {"file", kept}});
+    print_json({{"run", view.name}, {"step", id.step}, {"block", id.block}, {"name", name}, {"file", kept}});
   else
-    fmt::print("kept  step {} of {} as {}: {}\n", meant.id.step, printable(view.name), printable(name), printable(kept));
+    fmt::print("kept  step {} of {} as {}: {}\n", id.step, printable(view.name), printable(name), printable(kept));
   return 0;
 }
 

@@ -76,6 +76,14 @@ def test_a_snapshot_can_be_named_by_its_file_and_a_name_goes_over_to_another(ckp
     assert (run / "kept/best.h5").samefile(path)
 
 
+def test_a_step_that_is_only_kept_can_be_kept_under_another_name(ckpt, counter, tool_json, work):
+    counter("a")
+    assert ckpt("keep", 40, "best", "-r", "a").returncode == 0
+    counter("a", "--accept-changes", keep=1, steps=200)
+    assert tool_json("ckpt", "keep", 40, "first", "-r", "a")["step"] == 40
+    assert (work / "ckpt-runs/a/kept/first.h5").samefile(work / "ckpt-runs/a/kept/best.h5")
+
+
 def test_a_running_run_can_have_a_snapshot_kept(ckpt, living):
     newest = max(living.glob("snapshots/step-*.h5"))
     assert ckpt("keep", newest, "early").returncode == 0 or not newest.exists()      # pruned meanwhile
