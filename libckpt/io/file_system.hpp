@@ -57,6 +57,7 @@ struct VolumeInfo {
   std::uint64_t total_bytes = 0;
   bool in_memory = false;          // tmpfs, ramfs: gone with the machine
   bool read_only = false;
+  bool of_the_kernel = false;      // proc, sysfs, cgroup: no place for files
 };
 
 class FileSystem {

@@ -9,8 +9,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <iterator>
 #include <new>
 #include <string_view>
 
@@ -19,6 +21,9 @@
 
 namespace ckpt::io {
 namespace {
+
+constexpr unsigned long of_the_kernel[] = {PROC_SUPER_MAGIC,  SYSFS_MAGIC,   CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
+                                           DEVPTS_SUPER_MAGIC, DEBUGFS_MAGIC, SECURITYFS_MAGIC};
 
 int open_flags(OpenMode mode) {
   switch (mode) {
@@ -156,6 +161,7 @@ class PosixFileSystem final : public FileSystem {
     const auto magic = static_cast<unsigned long>(status.f_type);
     volume.free_bytes = status.f_bavail * block_bytes;
     volume.total_bytes = status.f_blocks * block_bytes;
+    volume.of_the_kernel = std::ranges::find(of_the_kernel, magic) != std::end(of_the_kernel);
     volume.in_memory = magic == TMPFS_MAGIC || magic == RAMFS_MAGIC;
     volume.read_only = (static_cast<unsigned long>(status.f_flags) & ST_RDONLY) != 0;
     return 0;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <filesystem>
 #include <vector>
 
@@ -21,6 +22,7 @@ namespace ckpt::rundir {
 namespace {
 
 constexpr std::uint32_t setgid_bit = 02000;
+constexpr std::size_t longest_below = 16 + NAME_MAX;   // bytes of "/snapshots/" and the longest name in it
 
 enum class Audience { as_the_parent_says, group };
 constexpr Permissions for_the_group{.directory = setgid_bit | 0750, .file = 0640};
@@ -74,6 +76,22 @@ void check_volume(io::FileSystem& fs, const std::string& standing, const Layout&
   if (volume.read_only)
     fail(CKPT_ERR_PERMISSION, "run directory '{}' is on a file system mounted read-only; name another with --run",
          layout.directory());
+  if (volume.of_the_kernel)
+    fail(CKPT_ERR_RUN_DIRECTORY, "run directory '{}' is where the kernel shows itself, and keeps no files; name another with --run",
+         layout.directory());
+}
+
+// Where parts of the path are missing, no call would tell before the first of them is made.
+void check_length(const Layout& layout) {
+  const std::string& path = layout.directory();
+  bool fits = path.size() + longest_below < PATH_MAX;
+  for (std::size_t at = 0, end = 0; fits && at < path.size(); at = end + 1) {
+    end = std::min(path.find('/', at), path.size());
+    fits = end - at <= NAME_MAX;
+  }
+  if (!fits)
+    fail(CKPT_ERR_RUN_DIRECTORY, "run directory '{}' is too long a name (a part of it may have {} bytes, all of it {}); name another with --run",
+         path, NAME_MAX, PATH_MAX - longest_below);
 }
 
 // As the file system sees it: ~/scratch is a link out of the home directory on many sites.
@@ -191,6 +209,7 @@ struct Place {
 
 // Refuses what cannot be a run directory; makes nothing.
 Place find_place(io::FileSystem& fs, const Layout& layout, const DirectoryRules& rules) {
+  check_length(layout);
   Place place{look(fs, layout.directory(), layout), layout.directory(), {}};
   if (!place.run) place.missing = missing_parents(fs, layout, place.standing);
   check_volume(fs, place.standing, layout, rules);

@@ -97,7 +97,9 @@ def test_a_run_in_use_is_refused_where_a_start_would_not_wait(refused, in_use):
 
 
 @pytest.mark.parametrize("directory, why", [("/dev/shm/q", "tmpfs"), ("/etc/passwd", "is a file"),
-                                            ("/usr", "is no run and not empty")])
+                                            ("/usr", "is no run and not empty"), ("/proc/q", "keeps no files"),
+                                            (f"/var/tmp/missing/{'q' * 256}", "too long a name"),
+                                            ("/var/tmp" + 20 * f"/{'q' * 199}", "too long a name")])
 def test_what_cannot_be_a_run_directory_is_refused(refused, directory, why):
     assert why in refused("true", options=["-r", directory])
     assert not pathlib.Path("/dev/shm/q").exists()
