@@ -13,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "io/publish.hpp"
+#include "rundir/catalog.hpp"
 #include "rundir/directory_check.hpp"
 #include "rundir/layout.hpp"
 #include "rundir/listing.hpp"
@@ -132,8 +133,24 @@ Permissions permissions_below(io::FileSystem& fs, const std::string& parent, con
   return directory ? permissions_within(*directory) : Permissions{};
 }
 
+// A kill leaves all of it, or a hidden directory that nobody takes for a run.
+bool make_marked_directory(io::FileSystem& fs, const Layout& layout, Permissions permissions) {
+  const Layout hidden(io::temporary_name(layout.directory()));
+  make_directory(fs, hidden.directory(), permissions.directory, layout);
+  try {
+    Catalog(fs, hidden, permissions).mark_has_snapshots();
+    const int error = fs.rename_new(hidden.directory(), layout.directory());
+    if (error != 0) fail_io(error, "cannot create '{}' (name a place where you may write with --run)", layout.directory());
+  } catch (const Error&) {
+    static_cast<void>(fs.remove(hidden.has_snapshots()));
+    ::rmdir(hidden.directory().c_str());
+    throw;
+  }
+  return true;
+}
+
 void create_run_directory(io::FileSystem& fs, const Layout& layout, const std::vector<std::string>& parents,
-                          Audience audience) {
+                          Audience audience, bool marked) {
   for (const std::string& parent : parents) {
     make_directory(fs, parent, parent_permissions(audience), layout);
     sync_parent(fs, parent);
@@ -141,7 +158,9 @@ void create_run_directory(io::FileSystem& fs, const Layout& layout, const std::v
   const Permissions permissions = audience == Audience::group
                                       ? for_the_group
                                       : permissions_below(fs, io::parent_directory(layout.directory()), layout);
-  if (make_directory(fs, layout.directory(), permissions.directory, layout)) warn_about_home(layout);
+  if (marked ? make_marked_directory(fs, layout, permissions)
+             : make_directory(fs, layout.directory(), permissions.directory, layout))
+    warn_about_home(layout);
 }
 
 // logs/ is made last: where it is, everything else is there and was synced.
@@ -219,7 +238,7 @@ Place find_place(io::FileSystem& fs, const Layout& layout, const DirectoryRules&
 
 Permissions prepare(io::FileSystem& fs, const Layout& layout, const DirectoryRules& rules, Audience audience) {
   const Place place = find_place(fs, layout, rules);
-  if (!place.run) create_run_directory(fs, layout, place.missing, audience);
+  if (!place.run) create_run_directory(fs, layout, place.missing, audience, rules.begins_from_snapshot);
   const io::FileInfo directory = require_directory(fs, layout);
   check_writable(fs, layout, directory, rules);
   const Permissions permissions = permissions_within(directory);

@@ -71,6 +71,7 @@ struct Permissions {
 struct DirectoryRules {
   bool allow_volatile = false;      // tmpfs, ramfs
   bool allow_other_owner = false;   // a run that belongs to another user
+  bool begins_from_snapshot = false;   // one that is new is never there without has-snapshots
 };
 
 // Checks the run directory and creates what is missing of it. CKPT_ERR_RUN_DIRECTORY (a file, tmpfs, another user's),

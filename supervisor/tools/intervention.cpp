@@ -106,19 +106,20 @@ void Intervention::continue_from(const std::string& file, std::uint64_t step, co
   blocks_.write_end(claim_.block, end);
 }
 
-// has-snapshots after the snapshots: half removed is lost, not fresh. The claims late: until then nobody else starts it.
+// The claims late: until then nobody else starts it. has-snapshots later still: half removed is lost, not fresh.
 // snapshots/ and blocks/ themselves last: a directory with both is a run, which is found when it is to be removed again.
 bool Intervention::remove_run() const {
   const std::vector<std::string> folders = {layout_.kept() + "/checkpoints", layout_.kept(), layout_.logs(), layout_.control(), layout_.directory() + "/submissions",
                                             layout_.directory() + "/jobs", layout_.blocks(), layout_.snapshots()};
   refuse_links(folders);
   empty_part(layout_.snapshots());
-  for (const std::string& file : {layout_.directory() + "/checkpoints.json", layout_.metrics(), layout_.status_json(), layout_.run_json(), layout_.has_snapshots()})
+  for (const std::string& file : {layout_.directory() + "/checkpoints.json", layout_.metrics(), layout_.status_json(), layout_.run_json()})
     remove_part(file);
   for (const std::string& folder : folders) {
     empty_part(folder);
     if (folder != layout_.blocks() && folder != layout_.snapshots()) remove_directory(folder);
   }
+  remove_part(layout_.has_snapshots());
   remove_directory(layout_.snapshots());
   remove_directory(layout_.blocks());
   return remove_directory(layout_.directory());

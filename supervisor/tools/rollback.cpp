@@ -39,7 +39,7 @@ rundir::Layout layout_of_fork(io::FileSystem& fs, const std::string& given) {
   const rundir::Layout layout(supervisor::identify_run(given).directory);
   io::FileInfo info;
   const int error = fs.info(layout.directory(), info);
-  if (error == 0 && !(is_run(fs, layout.directory()) && is_unfinished(fs, layout)))
+  if (error == 0 && !is_unfinished(fs, layout))
     fail(CKPT_ERR_ARGUMENT, "'{}' is there already; give the fork another name", layout.directory());
   if (error != 0 && error != ENOENT) fail_io(error, "cannot look at '{}'", layout.directory());
   return layout;
@@ -47,8 +47,7 @@ rundir::Layout layout_of_fork(io::FileSystem& fs, const std::string& given) {
 
 // Before anything of it is there: half a fork must not be started as a run that begins from zero.
 void make_run_without_its_snapshot(io::FileSystem& fs, const rundir::Layout& layout, bool allow_volatile) {
-  const auto permissions = rundir::prepare_run_directory(fs, layout, {.allow_volatile = allow_volatile});
-  rundir::Catalog(fs, layout, permissions).mark_has_snapshots();
+  rundir::prepare_run_directory(fs, layout, {.allow_volatile = allow_volatile, .begins_from_snapshot = true});
 }
 
 // What is not finished goes; the claim says that it is ours.

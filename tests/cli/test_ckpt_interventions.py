@@ -316,6 +316,16 @@ def unremovable(directory):
         subprocess.run([*unlock, directory], check=True)
 
 
+def test_a_run_that_was_half_removed_does_not_begin_from_zero(ckpt, counter, tool, bin_directory, work):
+    counter("a")
+    (work / "ckpt-runs/a/logs/log").touch()
+    with unremovable(work / "ckpt-runs/a/logs"):
+        assert ckpt("rm", "a", "--yes").returncode == 125
+    told = tool("ckptrun", "-r", "a", "--allow-volatile", "--", bin_directory / "checked_counter", 20, 1000, 10, work / "log", 10)
+    assert told.returncode != 0 and "none is left" in told.stderr
+    assert "fresh" not in (work / "log").read_text()
+
+
 @pytest.mark.parametrize("part", ["snapshots", "kept", "blocks"])
 def test_what_a_removal_left_can_be_removed(ckpt, counter, work, part):
     counter("a")
