@@ -3,8 +3,12 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <functional>
 
+#include "base/error.hpp"
+#include "rundir/blocks.hpp"
 #include "scratch_run.hpp"
+#include "snapshot/reader.hpp"
 
 using namespace ckpt::testing;
 using Catch::Contains;
@@ -177,4 +181,60 @@ TEST_CASE("a kept snapshot that cannot be read is an I/O error, one that is dama
   REQUIRE(restore().status == CKPT_OK);
   world.disk->cut(kept, 50);
   REQUIRE(restore().status == CKPT_ERR_LOST);
+}
+
+namespace {
+
+bool fails(const std::function<void()>& work) try {
+  work();
+  return false;
+} catch (const ckpt::Error&) {
+  return true;
+}
+
+// A snapshot of other arrays than are registered, so damaged that only reading its content tells.
+std::string damaged_foreign_snapshot() {
+  const std::string whole = snapshot_content(1, 2);
+  for (std::size_t byte = whole.size() / 2; byte < whole.size(); ++byte) {
+    FakeDisk disk;
+    disk.put("/snapshot", whole);
+    disk.flip_bit("/snapshot", byte * 8);
+    const auto open = [&] { return ckpt::snapshot::Reader(disk, "/snapshot"); };
+    if (!fails([&] { open(); }) && fails([&] { open().verify(1); })) return disk.content("/snapshot");
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("a damaged snapshot that does not match either is passed over: only a whole one proves a mismatch") {
+  ScratchWorld world;
+  put_two_snapshots(world);
+  const std::string newest = world.snapshots().back();
+  const std::string foreign = damaged_foreign_snapshot();
+  REQUIRE_FALSE(foreign.empty());
+  world.disk->put(newest, foreign);
+  const Result result = restore();
+  INFO(result.text);
+  REQUIRE(result.status == CKPT_OK);
+  CHECK(result.step == 1);
+  CHECK(result.exact);
+  CHECK(damaged(world).size() == 1);
+}
+
+TEST_CASE("a block that is no longer the newest leaves a damaged snapshot where it is") {
+  ScratchWorld world;
+  put_two_snapshots(world);
+  const std::string newest = world.snapshots().back();
+  world.disk->flip_bit(newest, world.disk->content(newest).size() / 2 * 8);
+  std::vector<float> w(length);
+  ScratchRun run;
+  run.add("w", w);
+  const ckpt::rundir::Layout layout(run_directory);
+  ckpt::rundir::Blocks others(*world.disk, layout, {});
+  ckpt::rundir::Claim claim;
+  claim.role = "program";
+  REQUIRE(others.claim(claim, others.newest()));
+  run.restore();
+  CHECK(damaged(world).empty());
 }

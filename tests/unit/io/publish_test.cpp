@@ -38,6 +38,18 @@ bool directory_sync_fails(const FakeDisk::Call& call) { return call.name == "syn
 
 }  // namespace
 
+TEST_CASE("a file that another one created is durable before one relies on it") {
+  FakeDisk disk;
+  disk.make_directories("/run");
+  std::unique_ptr<io::File> theirs;
+  REQUIRE(disk.open("/run/claim", io::OpenMode::create_new, 0600, theirs) == 0);
+  REQUIRE(theirs->write_at(0, std::as_bytes(std::span("theirs", 6))) == 0);
+  REQUIRE(theirs->sync() == 0);   // and dies before it syncs the directory
+  REQUIRE_FALSE(disk.after_power_loss()->exists("/run/claim"));
+  CHECK_FALSE(io::create_once(disk, "/run/claim", "ours", 0600));
+  CHECK(disk.after_power_loss()->content("/run/claim") == "theirs");
+}
+
 TEST_CASE("on a real disk files are published, created once and replaced, and nothing else is left") {
   const TemporaryDirectory directory;
   io::FileSystem& fs = io::posix_file_system();
