@@ -240,8 +240,9 @@ def test_a_log_that_cannot_grow_ends_with_one_line_and_the_program_goes_on(ckptr
 
 def test_whoever_holds_the_output_of_a_program_that_has_ended_is_not_waited_for(start, eventually, work):
     chain = start("ckptrun", "-r", "a", "--log", "tee", "--", "sh", "-c",
-                  "echo $$ > pid; while [ ! -e leave ]; do sleep 0.01; done; echo end")
-    pid = eventually(lambda: (work / "pid").exists() and (work / "pid").read_text().strip())
+                  "echo $$ > pid; touch up; while [ ! -e leave ]; do sleep 0.01; done; echo end")
+    eventually((work / "up").exists)      # while it writes its pid, the file of that is its output
+    pid = (work / "pid").read_text().strip()
     with open(f"/proc/{pid}/fd/1", "wb", buffering=0) as held:
         held.write(b"from elsewhere\n")
         (work / "leave").touch()

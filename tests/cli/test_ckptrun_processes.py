@@ -120,6 +120,7 @@ def test_int_twice_ends_also_what_ignores_every_signal_in_a_session_of_its_own(s
                   f'{ignore}; echo $$ >> pids; setsid sh -c "{stubborn}" & while :; do sleep 0.05; done')
     eventually(lambda: (work / "pids").exists() and len((work / "pids").read_text().split()) == 2)
     chain.send_signal(signal.SIGINT)
+    eventually(lambda: "^C once more" in chain.err.read_text())   # not before: two that wait together are one
     time.sleep(0.6)                       # a press of its own
     chain.send_signal(signal.SIGINT)
     assert chain.wait(60) == 128 + signal.SIGKILL
