@@ -12,6 +12,8 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "base/working_directory.hpp"
+#include "io/file_system.hpp"
+#include "rundir/run_record.hpp"
 
 namespace ckpt::supervisor {
 namespace {
@@ -75,15 +77,26 @@ std::string quote(const std::string& word) {
   return quoted + "'";
 }
 
+std::string name_whatever_files_there_are(const std::vector<std::string>& command) {
+  for (std::size_t i = 1; i + 1 < command.size(); ++i)
+    if (command[i] == "-m") return command[i + 1];
+  return fs::path(command.front()).filename();
+}
+
+bool was_started_with(const RunIdentity& run, const std::vector<std::string>& command) try {
+  const auto record = rundir::read_run_record(io::file_system(), rundir::Layout(run.directory));
+  return record && !record->command.empty() && !command_difference(record->command, replace_values(command, changing_values()));
+} catch (const Error&) {   // whoever goes on with it is told
+  return false;
+}
+
 }  // namespace
 
 std::string default_run_name(const std::vector<std::string>& command) {
   std::error_code ignored;
   for (std::size_t i = 1; i < command.size(); ++i)
     if (fs::is_regular_file(command[i], ignored)) return fs::path(command[i]).stem();
-  for (std::size_t i = 1; i + 1 < command.size(); ++i)
-    if (command[i] == "-m") return command[i + 1];
-  return fs::path(command.front()).filename();
+  return name_whatever_files_there_are(command);
 }
 
 RunIdentity identify_run(const std::string& given) {
@@ -102,7 +115,13 @@ RunIdentity identify_run_of_command(const std::vector<std::string>& command) {
   const std::string name = default_run_name(command);
   if (!is_plain_name(name))
     fail(CKPT_ERR_CONFIG, "no name for this run follows from '{}'; give one with --run NAME", join_command(command));
-  return named_run(name, "the command");
+  const RunIdentity run = named_run(name, "the command");
+  // A file that the program has written since must not make another run of it, which would begin from zero.
+  const std::string before = name_whatever_files_there_are(command);
+  std::error_code ignored;
+  if (before == name || !is_plain_name(before) || fs::exists(run.directory, ignored)) return run;
+  const RunIdentity begun = named_run(before, "the command");
+  return was_started_with(begun, command) ? begun : run;
 }
 
 RunIdentity identify_chain_of_job(const JobEnvironment& job, const std::vector<std::string>& command) {

@@ -9,6 +9,8 @@
 #include <fstream>
 
 #include "base/error.hpp"
+#include "io/file_system.hpp"
+#include "rundir/run_record.hpp"
 
 using namespace ckpt;
 using namespace ckpt::supervisor;
@@ -57,6 +59,19 @@ TEST_CASE("without a file a run is named after the -m module, else after the pro
   const Folder folder;
   CHECK(default_run_name({"python", "-m", "package.train", "--lr", "1"}) == "package.train");
   CHECK(default_run_name({"/opt/bin/solver", "-m"}) == "solver");
+}
+
+TEST_CASE("a file that the program has written since its run began does not make another run of it") {
+  const Folder folder;
+  const std::vector<std::string> command = {"solver", "out.h5"};
+  const rundir::Layout begun(folder.path() / "ckpt-runs/solver");
+  rundir::prepare_run_directory(io::posix_file_system(), begun, {.allow_volatile = true});
+  rundir::write_run_record(io::posix_file_system(), begun, {.name = "solver", .command = command}, {});
+  folder.file("out.h5");
+  CHECK(identify_run_of_command(command).name == "solver");
+  CHECK(identify_run_of_command({"solver", "out.h5", "again"}).name == "out");
+  fs::create_directories("ckpt-runs/out");
+  CHECK(identify_run_of_command(command).name == "out");
 }
 
 TEST_CASE("a name lies below ckpt-runs, a path is taken as it is") {
