@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t remembered = 512;
 constexpr std::size_t enough_for_percentile = 20;
+constexpr double supplement_to_few = 1.2;
 constexpr double longest_margin_seconds = 30;
 constexpr double margin_share = 0.1;
 constexpr double longest_first_save_seconds = 60;
@@ -41,14 +42,21 @@ void Observations::add(double seconds) {
   ++count_;
 }
 
-std::optional<double> Observations::estimate() const {
+std::optional<double> Observations::measured() const {
   if (newest_.empty()) return std::nullopt;
-  if (newest_.size() < enough_for_percentile) return *std::max_element(newest_.begin(), newest_.end()) * 1.2;
+  if (newest_.size() < enough_for_percentile) return *std::max_element(newest_.begin(), newest_.end());
   return percentile_95(newest_);
 }
 
+std::optional<double> Observations::estimate() const {
+  const double supplement = newest_.size() < enough_for_percentile ? supplement_to_few : 1;
+  const auto seconds = measured();
+  return seconds ? std::optional(*seconds * supplement) : std::nullopt;
+}
+
 Costs estimate_costs(const Measurements& this_block, const Measurements& earlier_blocks) {
-  return {.between_points = estimate_of(this_block.between_points, earlier_blocks.between_points),
+  const auto between_points = this_block.between_points.estimate();
+  return {.between_points = between_points.value_or(earlier_blocks.between_points.measured().value_or(0)),
           .stage = estimate_of(this_block.stage, earlier_blocks.stage),
           .drain = estimate_of(this_block.drain, earlier_blocks.drain),
           .publish = estimate_of(this_block.publish, earlier_blocks.publish)};

@@ -21,7 +21,9 @@ class Observations {
  public:
   void add(double seconds);
   std::size_t count() const noexcept { return count_; }
-  // p95 of the newest 512; below 20 observations the maximum times 1.2; nullopt without any.
+  // p95 of the newest 512; below 20 observations the maximum; nullopt without any.
+  std::optional<double> measured() const;
+  // The same, the maximum times 1.2.
   std::optional<double> estimate() const;
 
  private:
@@ -37,7 +39,9 @@ struct Costs {           // seconds
   double lead() const noexcept { return between_points + stage + drain + publish; }
 };
 
-// What this block measured; where it measured nothing, what earlier blocks' ledgers say; else 0.
+// What this block measured; where it measured nothing, what earlier blocks' ledgers say; else 0. Of the time between
+// points that is what they measured, without a supplement: a step that fits a block is tried, or a chain whose steps
+// take most of one would do nothing any more.
 struct Measurements {
   Observations between_points, stage, drain, publish;
 };

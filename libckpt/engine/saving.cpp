@@ -60,7 +60,7 @@ void Run::stage(std::uint64_t step) {
   disk_->schedule.saved_at(clock_.monotonic_seconds());
   nlohmann::json event = {{"step", step}, {"stall_seconds", stall}, {"wait_seconds", start - asked},
                           {"state_bytes", state_bytes}, {"direct", !staged},
-                          {"seconds_between_points", disk_->schedule.costs().between_points}};
+                          {"seconds_between_points", disk_->schedule.measured_between_points()}};
   if (const staging::Status told = status(); !told.unit.empty()) event["done"] = told.done;   // what this snapshot holds
   disk_->ledger.append("staged", event);
   if (!staged)

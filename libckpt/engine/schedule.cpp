@@ -56,6 +56,12 @@ Costs Schedule::costs() const {
   return estimate_costs(measured_, earlier_);
 }
 
+double Schedule::measured_between_points() const {
+  const std::lock_guard lock(mutex_);
+  const auto here = measured_.between_points.measured();
+  return here ? *here : earlier_.between_points.measured().value_or(0);
+}
+
 double Schedule::deadline() const {
   const std::lock_guard lock(mutex_);
   return deadline_;

@@ -34,6 +34,7 @@ class Schedule {
   double deadline() const;                         // no_limit without an end
   double stop_time() const;                        // no_limit without an end
   Costs costs() const;
+  double measured_between_points() const;          // 0 where nothing was
   double total_stall_seconds() const;
 
  private:

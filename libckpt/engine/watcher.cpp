@@ -126,7 +126,7 @@ void Run::send_status(double now) {
   staging::Status status = this->status();
   if (!(attention_.load(std::memory_order_relaxed) & attend_first_point)) status.step = step_.load(std::memory_order_relaxed);
   status.stall_seconds = disk_->schedule.total_stall_seconds();
-  status.seconds_between_points = disk_->schedule.costs().between_points;
+  status.seconds_between_points = disk_->schedule.measured_between_points();
   if (const double stop = disk_->schedule.stop_time(); std::isfinite(stop)) status.stop_in_seconds = std::max(0.0, stop - now);
   tell_ckptrun(status);
 }

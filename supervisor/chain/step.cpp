@@ -67,11 +67,18 @@ Decision next_block(const ChainFacts& facts) {
   return {Action::start_fresh, "the beginning"};
 }
 
+bool is_less_than(double share, const ChainFacts& facts, double seconds) {
+  return std::isfinite(facts.block_seconds) && seconds < share * facts.block_seconds;
+}
+
+// With a whole block left the work is tried, whatever is expected: no later job has more.
 std::optional<Decision> too_short(const ChainFacts& facts) {
   const std::string why = (facts.keeps_own ? arithmetic_of_checkpoints : arithmetic)(facts.block_seconds, facts.earlier_costs);
   if (!why.empty())
     return Decision{Action::stop, why};
-  if (facts.seconds_left <= engine::safety_margin(facts.block_seconds) + facts.expected_costs.lead())
+  constexpr double share_of_a_whole_block = 0.95;   // the rest: starting, and looking around
+  if (is_less_than(share_of_a_whole_block, facts, facts.seconds_left) &&
+      facts.seconds_left <= engine::safety_margin(facts.block_seconds) + facts.expected_costs.lead())
     return Decision{Action::hand_on, fmt::format("too little of this job is left ({})", format_duration(std::max(0.0, facts.seconds_left)))};
   return std::nullopt;
 }
@@ -108,14 +115,11 @@ Decision no_progress(const ChainFacts& facts, const BlockResult& last) {
                                     last.keeps_own ? "whole checkpoint" : "snapshot", since, why.empty() ? "" : "; ", why)};
 }
 
-// It began late in its job, after a long wait for the owner say: what it could not do says nothing about a whole block.
-bool had_little_time(const ChainFacts& facts, const BlockResult& block) {
-  constexpr double share_of_a_block_that_counts = 0.8;
-  return std::isfinite(facts.block_seconds) && block.whole_seconds < share_of_a_block_that_counts * facts.block_seconds;
-}
-
 Decision after_stop(const ChainFacts& facts, const BlockResult& last) {
-  if (!made_progress(last)) return had_little_time(facts, last) ? next_block(facts) : no_progress(facts, last);
+  // It may have begun late in its job, after a long wait for the owner say: that says nothing about a whole block.
+  constexpr double share_that_counts = 0.8;
+  if (!made_progress(last))
+    return is_less_than(share_that_counts, facts, last.whole_seconds) ? next_block(facts) : no_progress(facts, last);
   if (burns_blocks(facts.ended))
     return {Action::stop, fmt::format("no progress: {} blocks in a row ended at once, each in less than {}, with exit "
                                       "code 85", short_blocks_allowed, format_duration(short_block_seconds))};

@@ -7,7 +7,7 @@
 //              the chain was ended        as it was: this is a job that was still waiting then
 //              the last block left no word and its job ended badly   as after that end
 //              a block is known too short  stop, with the arithmetic
-//              too little of the job is left   hand on to the next one
+//              too little of the job is left   hand on to the next one, which has more
 //              else                       resume the newest snapshot, or start fresh
 //   ended      finished                   complete
 //              a newer block exists       superseded: that one goes on

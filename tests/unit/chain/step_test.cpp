@@ -380,6 +380,17 @@ TEST_CASE("a job with too little time left leaves the work to the next one, and 
   CHECK(decide(facts, Event::starting).action == Action::resume);
 }
 
+TEST_CASE("a job with all its time is used, however long a step is expected to take: no later job has more") {
+  ChainFacts facts;
+  facts.newest = SnapshotId{1, 10};
+  facts.block_seconds = 86400;
+  facts.expected_costs = {.between_points = 1.2 * 20 * 3600, .stage = 1, .drain = 20, .publish = 0};
+  facts.seconds_left = 86399;
+  CHECK(decide(facts, Event::starting).action == Action::resume);
+  facts.seconds_left = 0.9 * 86400;
+  CHECK(decide(facts, Event::starting).action == Action::hand_on);
+}
+
 TEST_CASE("a block that began late in its job and made no progress says nothing about a whole one") {
   Story story;
   story.facts.block_seconds = 86400;

@@ -70,6 +70,13 @@ TEST_CASE("what this block measured outranks earlier blocks, each duration for i
   CHECK(estimate_costs({}, {}).lead() == 0);
 }
 
+TEST_CASE("a step is tried at the start of a block when the longest so far would fit, and later with a supplement") {
+  const Measurements earlier{.between_points = observed({1000, 900}), .stage = {}, .drain = {}, .publish = {}};
+  CHECK(estimate_costs({}, earlier).between_points == Approx(1000));
+  const Measurements here{.between_points = observed({1000}), .stage = {}, .drain = {}, .publish = {}};
+  CHECK(estimate_costs(here, earlier).between_points == Approx(1200));
+}
+
 TEST_CASE("the margin is 10 % of a short block, 30 s of a long one, and nothing without a limit") {
   CHECK(safety_margin(12) == Approx(1.2));
   CHECK(safety_margin(60) == Approx(6));
