@@ -106,11 +106,24 @@ bool burns_blocks(const std::vector<BlockResult>& ended) {
   });
 }
 
+// Its time was up before a step, or what else is counted, could be measured.
+std::string first_one_does_not_fit(const ChainFacts& facts, const BlockResult& last) {
+  const bool was_measured = last.costs.between_points > 0;
+  if (last.asked != StopCause::deadline || was_measured || !std::isfinite(facts.block_seconds)) return {};
+  const std::string block = format_duration(facts.block_seconds);
+  if (last.keeps_own)
+    return fmt::format("no whole checkpoint came within a block ({}): let the program write them more often or make "
+                       "blocks longer", block);
+  return fmt::format("no step was done and saved within a block ({}): put safe points closer together or make blocks "
+                     "longer", block);
+}
+
 Decision no_progress(const ChainFacts& facts, const BlockResult& last) {
   const std::string since = last.own_from       ? checkpoints::describe(*last.own_from)
                             : last.resumed_from ? place(*last.resumed_from)
                                                 : "the beginning";
-  const std::string why = (last.keeps_own ? arithmetic_of_checkpoints : arithmetic)(facts.block_seconds, last.costs);
+  std::string why = (last.keeps_own ? arithmetic_of_checkpoints : arithmetic)(facts.block_seconds, last.costs);
+  if (why.empty()) why = first_one_does_not_fit(facts, last);
   return {Action::stop, fmt::format("no progress: block {} ended without a newer {} than {}{}{}", last.block,
                                     last.keeps_own ? "whole checkpoint" : "snapshot", since, why.empty() ? "" : "; ", why)};
 }

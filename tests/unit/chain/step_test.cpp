@@ -148,6 +148,16 @@ TEST_CASE("a block that stopped without a newer snapshot stops the chain, with t
   CHECK(contains(decision.reason, "one step (2 h 00 min)"));
 }
 
+TEST_CASE("a block in which not one step ended says so, though nothing was measured") {
+  Story story;
+  story.facts.block_seconds = 86400;
+  story.block(Outcome::crashed, 0, StopCause::deadline);
+  CHECK(contains(decide(story.facts, Event::block_ended).reason,
+                 "no step was done and saved within a block (24 h 00 min): put safe points closer together"));
+  story.facts.block_seconds = engine::no_limit;
+  CHECK_FALSE(contains(decide(story.facts, Event::block_ended).reason, "within a block"));
+}
+
 TEST_CASE("a new snapshot of the very step that was resumed is no progress") {
   Story story;
   story.block(Outcome::stopped, 10);
@@ -521,6 +531,9 @@ TEST_CASE("own checkpoints: a block whose time was up without a newer one has ma
   const Decision decision = own(story, Outcome::crashed, version(1, 1), StopCause::deadline);
   CHECK(decision.action == Action::stop);
   CHECK(contains(decision.reason, "without a newer whole checkpoint than model.pt (epoch 1)"));
+  story.facts.block_seconds = 3600;
+  CHECK(contains(own(story, Outcome::crashed, version(1, 1), StopCause::deadline).reason,
+                 "no whole checkpoint came within a block (1 h 00 min)"));
 }
 
 TEST_CASE("own checkpoints: a run that had some and has none whole does not start over") {
