@@ -50,9 +50,14 @@ double EndTime::first_end() {
   if (!job_.end_ignored.empty())
     log_warning("SLURM_JOB_END_TIME is '{}', which is no time, and is ignored: the end of this job is what Slurm answers",
                 job_.end_ignored);
-  const News news = take_job(ask_and_wait(Asking::job));
+  const Command asked = question_of(Asking::job);
+  const Answer answer = ask_and_wait(Asking::job);
+  const News news = take_job(answer);
   if (news == News::end_moved) take_clock(ask_and_wait(Asking::clock));
   if (!told_ && job_.end > 0) told_ = job_.end;
+  if (!told_)
+    log_warning("when this job ends is not known ({}): until Slurm tells it only --block-time, or a signal, stops the "
+                "block in time", answer.ok() ? "Slurm's answer is not understood" : describe(asked, answer));
   if (told_) convert();
   moved_to_.reset();
   plan_next(news != News::not_understood);

@@ -468,6 +468,14 @@ def test_without_slurms_commands_in_a_container_the_training_goes_on(tool, bin_d
     assert "complete" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize("missing, why", [((), "scontrol failed"), (("scontrol", "squeue"), "scontrol is not in PATH")])
+def test_a_job_whose_end_is_not_known_says_so_and_what_then_stops_it(tool, bin_directory, fake_slurm, missing, why):
+    fake_slurm.miss(*missing)
+    done = tool("ckptrun", "-r", "a", "--", bin_directory / "fake_program", "attach", "end:finished", **JOB)
+    assert done.returncode == 0, done.stderr
+    assert f"when this job ends is not known ({why}" in done.stderr and "--block-time" in done.stderr
+
+
 def test_an_array_of_unknown_kind_without_a_name_is_refused_with_both_ways_to_name_it(tool, fake_slurm):
     refused = tool("ckptrun", "--", "true", **JOB)
     assert refused.returncode == 125
