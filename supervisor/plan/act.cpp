@@ -226,6 +226,10 @@ void Planning::warn_about_job() const {
   else if (job_->script && !job_->script->becomes_ckptrun)
     log_info("{} starts ckptrun without exec: it gets no --signal, of which its shell would die; blocks end by the clock",
              job_->script->path);
+  if (job_->script && job_->script->changes_to_unknown() && !job_->script->run.starts_with('/'))
+    log_warning("{} goes to {} before it starts ckptrun: where that is not this folder it continues another run than "
+                "the one that is planned; let it start `ckptrun -r {} -- …`",
+                job_->script->path, job_->script->directory, job_->run.directory);
   if (request_.trials.value_or(1) > 1 && !tells_trials_apart(request_, *job_))
     log_warning("nothing in {} depends on {{SLURM_ARRAY_TASK_ID}}, so that all {} trials compute the same, unless the "
                 "program reads it itself; add it where they differ, as --seed {{SLURM_ARRAY_TASK_ID}}",

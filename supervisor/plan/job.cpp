@@ -66,11 +66,20 @@ void take_ckptrun(const std::vector<std::string>& command, UserScript& script) {
   script.run = with_task_in_braces(supervisor::slurm::run_option(found + 1, command.end()));
 }
 
+// "cd sub", in a job that starts where it is sent. What stands in parentheses is a shell of its own.
+void follow(const std::string& line, const std::vector<std::string>& command, UserScript& script) {
+  if (command.size() < 2 || command.front() != "cd" || line.find('(') != std::string::npos) return;
+  std::string to = command[1];
+  for (const char* here : {"${SLURM_SUBMIT_DIR}", "$SLURM_SUBMIT_DIR"})
+    to = replaced(std::move(to), here, working_directory());
+  script.directory = std::filesystem::path(script.directory) / to;
+}
+
 // "exec ckptrun -r runs/a -- python train.py", wherever in a line it stands.
 void find_ckptrun(UserScript& script) {
   for (const std::string& line : supervisor::slurm::command_lines(script.text))
     for (auto& command : supervisor::slurm::shell_commands(line)) {
-      if (!script.starts_ckptrun) take_ckptrun(command, script);
+      if (!script.starts_ckptrun) follow(line, command, script), take_ckptrun(command, script);
       std::erase_if(command, [&](const auto& word) {
         return !script.run.empty() && with_task_in_braces(word).ends_with(script.run);
       });
@@ -155,22 +164,26 @@ bool is_run_elsewhere_the_same(const Request& request, const UserScript* script)
   return (script_says_it ? script->run : request.run).starts_with('/');
 }
 
-// Where a job runs is where its runs are, unless their path is absolute.
+// Where ckptrun runs is where its runs are, unless their path is absolute.
 void refuse_other_directory(const Request& request, const UserScript* script) {
   auto options = supervisor::slurm::long_options(request.resources.others);
   if (script) options.insert(script->directives.begin(), script->directives.end());
   const auto given = options.find("chdir");
+  std::string directory = given == options.end() ? "." : given->second, reason = "--chdir";
+  if (script && !script->directory.empty() && !script->changes_to_unknown()) {
+    directory = std::filesystem::path(directory) / script->directory;
+    reason = "cd in " + script->path;
+  }
   std::error_code ignored;
-  if (given == options.end() || std::filesystem::equivalent(given->second, ".", ignored)) return;
+  if (std::filesystem::equivalent(directory, ".", ignored)) return;
   if (request.freeze)
-    fail(CKPT_ERR_CONFIG, "--freeze runs a copy of what is here, and the job would run in {} (--chdir): leave one "
-         "out",
-         given->second);
+    fail(CKPT_ERR_CONFIG, "--freeze runs a copy of what is here, and the job would run in {} ({}): leave one out",
+         directory, reason);
   if (is_run_elsewhere_the_same(request, script)) return;
   fail(CKPT_ERR_CONFIG,
-       "the job would run in {} (--chdir), and have its runs there: call ckptplan there, name the run by an absolute "
-       "path (-r), or leave that option out",
-       given->second);
+       "the job would run in {} ({}), and have its runs there: call ckptplan there, name the run by an absolute "
+       "path (-r), or leave that out",
+       directory, reason);
 }
 
 void refuse_array_among_options(const Request& request) {
@@ -209,6 +222,8 @@ void take_script(const Request& request, Job& job) {
 }
 
 }  // namespace
+
+bool UserScript::changes_to_unknown() const { return directory.find_first_of("$`~") != std::string::npos; }
 
 std::string UserScript::stem() const { return std::filesystem::path(path).stem(); }
 

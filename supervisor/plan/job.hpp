@@ -17,9 +17,12 @@ struct UserScript {
   bool starts_ckptrun = false;
   bool becomes_ckptrun = false;      // by exec: what Slurm signals the shell with reaches ckptrun
   std::string launcher;              // that starts its ckptrun: "srun"
+  std::string directory;             // to which it has changed when it starts its ckptrun, as it says it
   std::string run;                   // of its ckptrun's --run; empty: named after the job
   bool tells_trials_apart = false;   // uses the number of the task, for more than the run
 
+  // "cd $SCRATCH/fashion": where only a shell can tell.
+  bool changes_to_unknown() const;
   // "train" of train.sh: what the job is called when nobody says anything else.
   std::string stem() const;
 };

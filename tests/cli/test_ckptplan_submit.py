@@ -192,6 +192,27 @@ def test_a_job_that_would_run_elsewhere_is_refused(refused, plan, work, option):
     plan(*KNOWN, "--submit", script(work, head=f"#!/bin/bash\n#SBATCH --chdir={work}\n"))
 
 
+@pytest.mark.parametrize("change", ["cd sub", "cd sub/../sub && true", "cd / || exit 1", "cd $SLURM_SUBMIT_DIR/sub"])
+def test_a_script_that_changes_the_folder_before_ckptrun_is_refused(refused, plan, work, change):
+    (work / "sub").mkdir()
+    line = refused(*KNOWN, "--submit", script(work, f"{change}\nexec ckptrun -- ./train"))
+    assert "(cd in train.sh)" in line and "by an absolute path" in line
+    plan(*KNOWN, "--submit", script(work, f"{change}\nexec ckptrun -r {work}/runs/a -- ./train"))
+
+
+@pytest.mark.parametrize("change", ['cd "$SLURM_SUBMIT_DIR"', "cd sub; make; cd ..", "(cd sub && make)", "cd {work}",
+                                    "# cd sub"])
+def test_a_script_that_is_back_in_its_folder_when_it_starts_ckptrun_is_sent(plan, site, work, change):
+    (work / "sub").mkdir()
+    result = plan(*KNOWN, "--submit", script(work, change.format(work=work) + "\nexec ckptrun -- ./train\ncd sub"))
+    assert sent(site) and "goes to" not in result.stderr
+
+
+def test_a_script_that_goes_where_only_a_shell_can_tell_is_warned_of(plan, work):
+    result = plan(*KNOWN, "--submit", script(work, "cd $SCRATCH/a\nexec ckptrun -- ./train"))
+    assert "goes to $SCRATCH/a" in result.stderr and f"ckptrun -r {work}/ckpt-runs/train" in result.stderr
+
+
 def test_a_job_that_runs_elsewhere_may_have_its_run_at_an_absolute_path(plan, work):
     (work / "there").mkdir()
     run = work / "runs/a"
