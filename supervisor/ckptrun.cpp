@@ -232,13 +232,30 @@ void refuse_login_node(const CommandLine& line, const std::vector<std::string>& 
        join_command(command), join_command(command));
 }
 
+// Of a first block only Slurm tells a chain from a sweep, and it has just started this job. A task that gave up at once
+// would cost the others their turn, too.
+RunIdentity identify_array_task(const JobEnvironment& job, const std::vector<std::string>& command,
+                                slurm::SlurmScheduler& scheduler, SignalInbox& signals) {
+  constexpr double longest_pause_seconds = 300;   // about ten minutes in all
+  for (double pause = 1;; pause *= 2) try {
+    return identify_run_of_job(job, scheduler.queue().is_chain, command);
+  } catch (const Error&) {
+    signals.take(system_clock().monotonic_seconds());
+    if (!scheduler.may_answer_later() || pause > longest_pause_seconds || signals.stop_reason()) throw;
+    log_warning("Slurm does not say now whether array {} is a chain or a sweep: it is asked again in {}", job.array_id,
+                format_duration(pause));
+    signals.wait(system_clock(), pause);
+  }
+}
+
 // The run that this command belongs to; in a job that was given no name the scheduler knows.
 RunIdentity identify(const CommandLine& line, const std::vector<std::string>& command, const JobEnvironment& job,
-                     slurm::SlurmScheduler* scheduler) {
+                     slurm::SlurmScheduler* scheduler, SignalInbox& signals) {
   if (!line.run.empty()) return identify_run(line.run);
   if (!scheduler) return identify_run_of_command(command);
   scheduler->set_run_directory(identify_chain_of_job(job, command).directory);   // what was submitted is recorded there
-  return identify_run_of_job(job, job.array_task.empty() ? std::nullopt : scheduler->queue().is_chain, command);
+  if (job.array_task.empty()) return identify_run_of_job(job, std::nullopt, command);
+  return identify_array_task(job, command, *scheduler, signals);
 }
 
 // 0, or the exit code after saying why. Before anything is claimed: a word mistyped must not leave a block behind.
@@ -323,7 +340,7 @@ int run(const CommandLine& line, const std::vector<std::string>& command, Signal
   std::optional<slurm::SlurmScheduler> scheduler;
   if (!job.id.empty()) scheduler.emplace(io::file_system(), system_clock(), job);
   else if (!line.check) refuse_login_node(line, command);
-  options.run = identify(line, command, job, scheduler ? &*scheduler : nullptr);
+  options.run = identify(line, command, job, scheduler ? &*scheduler : nullptr, signals);
   if (scheduler) {
     scheduler->set_run_directory(options.run.directory);
     options.scheduler = &*scheduler;

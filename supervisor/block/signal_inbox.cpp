@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "block/signal_inbox.hpp"
 
+#include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -55,6 +56,12 @@ SignalInbox::~SignalInbox() {
   ::close(fd_);
   signal(SIGPIPE, former_pipe_);
   sigprocmask(SIG_SETMASK, &former_mask_, nullptr);
+}
+
+void SignalInbox::wait(Clock& clock, double seconds) {
+  pollfd polled{fd_, POLLIN, 0};
+  ::poll(&polled, 1, static_cast<int>(seconds * 1000));
+  take(clock.monotonic_seconds());
 }
 
 void SignalInbox::take(double monotonic_seconds) {

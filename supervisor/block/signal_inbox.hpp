@@ -9,6 +9,8 @@
 #include <string>
 #include <utility>
 
+#include "base/clock.hpp"
+
 namespace ckpt::supervisor {
 
 std::string signal_name(int number);   // "SIGTERM"; "signal 35" where there is no name
@@ -22,6 +24,7 @@ class SignalInbox {
 
   int fd() const noexcept { return fd_; }          // readable: call take()
   void take(double monotonic_seconds);
+  void wait(Clock& clock, double seconds);         // or until one comes, which is taken
 
   // A stop asked by TERM, INT, USR1, USR2 or HUP (the terminal is gone), for the whole chain: "SIGTERM to ckptrun". Never taken back.
   const std::optional<std::string>& stop_reason() const noexcept { return stop_reason_; }

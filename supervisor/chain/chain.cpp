@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "chain/chain.hpp"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -276,9 +275,7 @@ std::optional<Decision> Chain::wait_a_little(const std::string& owner) {
              its_turn_comes ? "this block begins when that one has ended, nothing to do" : how_to_free(facts_.owner, layout_));
     said_owner_ = now;
   }
-  pollfd polled{run_.signals.fd(), POLLIN, 0};
-  ::poll(&polled, 1, static_cast<int>(wait_seconds_ * 1000));
-  run_.signals.take(run_.clock.monotonic_seconds());
+  run_.signals.wait(run_.clock, wait_seconds_);
   wait_seconds_ = std::min(2 * wait_seconds_, options_.scheduler ? longest_wait_for_job_seconds : longest_wait_seconds);
   if (run_.signals.stop_reason()) return asked_to_stop();
   return std::nullopt;

@@ -16,11 +16,11 @@ bool is_forgotten(const Answer& answer) {
   return answer.ending == Ending::failed && answer.errors.find("Invalid job id") != std::string::npos;
 }
 
-JobAnswer silent(std::string why) { return {JobAnswer::Kind::silent, {}, std::move(why), false}; }
+JobAnswer silent(std::string why) { return {.kind = JobAnswer::Kind::silent, .why = std::move(why)}; }
 
 JobAnswer judge(const Command& command, const Answer& answer, std::vector<Job> jobs) {
-  if (is_forgotten(answer)) return {JobAnswer::Kind::forgotten, {}, {}, false};
-  if (!jobs.empty()) return {JobAnswer::Kind::found, std::move(jobs), {}, false};
+  if (is_forgotten(answer)) return {.kind = JobAnswer::Kind::forgotten};
+  if (!jobs.empty()) return {.kind = JobAnswer::Kind::found, .jobs = std::move(jobs)};
   return silent(answer.ok() ? command.words.front() + " answered with unknown text" : describe(command, answer));
 }
 
@@ -33,6 +33,7 @@ JobAnswer ask_controller(Clock& clock, const std::string& id, const Attempts& at
   const Command squeue = squeue_job_question(id);
   const Answer listed = run(clock, squeue, attempts);
   const JobAnswer second = judge(squeue, listed, parse_squeue_jobs(listed.output));
+  first.nobody_to_ask = told.ending == Ending::missing && listed.ending == Ending::missing;
   return second.kind == JobAnswer::Kind::silent ? first : second;
 }
 
@@ -54,7 +55,7 @@ JobAnswer show_jobs_of(Clock& clock, const std::string& user, const Attempts& at
   const Command command = squeue_user_question(user);
   const Answer told = run(clock, command, attempts);
   if (!told.ok()) return silent(describe(command, told));
-  return {JobAnswer::Kind::found, parse_squeue_jobs(told.output), {}, false};
+  return {.kind = JobAnswer::Kind::found, .jobs = parse_squeue_jobs(told.output)};
 }
 
 JobAnswer show_job(Clock& clock, const std::string& id, const Attempts& attempts, bool accounting) {

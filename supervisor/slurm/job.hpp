@@ -59,6 +59,7 @@ struct JobAnswer {
   std::vector<Job> jobs;                       // found: at least one
   std::string why;                             // silent: one line
   bool from_accounting = false;                // then forgotten by the controller
+  bool nobody_to_ask = false;                  // silent: the commands are not in PATH
 
   bool found() const noexcept { return kind == Kind::found; }
 };

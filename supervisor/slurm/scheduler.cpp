@@ -122,6 +122,7 @@ std::vector<std::string> SlurmScheduler::other_arrays() const {
 
 JobAnswer SlurmScheduler::look_at_own_array() {
   JobAnswer answer = show_array(clock_, array_id(), patient_);
+  was_silent_ = answer.kind == JobAnswer::Kind::silent && !answer.nobody_to_ask;
   if (answer.found()) record_if_it_extends(answer.jobs);
   // A throttle can be changed at any time; what was submitted as a chain stays one.
   if (const auto submission = is_chain_ ? std::nullopt : own_submission()) is_chain_ = submission->sweep_arrays.empty();

@@ -28,6 +28,8 @@ class SlurmScheduler : public Scheduler {
   OwnerState owner_state(const rundir::Claim& claim, const ProcessIdentity& who) override;
   JobEnd how_ended(const rundir::Claim& claim) override;
   QueueFacts queue() override;
+  // What queue() did not say it may say later: Slurm was silent.
+  bool may_answer_later() const noexcept { return was_silent_; }
   void limit_questions(double until) override { patient_.until = until; }
   std::string cancel_waiting() override;
   Extension extend(std::size_t blocks) override;
@@ -59,6 +61,7 @@ class SlurmScheduler : public Scheduler {
   Owners owners_;
   EndTime end_;
   std::optional<bool> is_chain_;
+  bool was_silent_ = false;
   std::vector<std::string> arrays_to_cancel_;
   std::string comment_;                  // of this job
   std::string script_ = "JOB_SCRIPT";    // of this job, as the controller tells it; empty: salloc, --wrap

@@ -476,7 +476,23 @@ def test_a_job_whose_end_is_not_known_says_so_and_what_then_stops_it(tool, bin_d
     assert f"when this job ends is not known ({why}" in done.stderr and "--block-time" in done.stderr
 
 
+def test_a_first_task_waits_for_slurm_to_say_whether_it_is_of_a_chain_or_a_sweep(job, run, slurm):
+    slurm[f"scontrol-show-job-{ARRAY}.fail"] = 3      # as often as a question is repeated
+    done = job("attach", "snapshot:5", "end:finished")
+    assert done.returncode == 0 and run.is_dir(), done.stderr
+    assert "whether array 4711 is a chain or a sweep: it is asked again in 1.0 s" in done.stderr
+
+
+def test_a_task_that_is_ended_while_it_waits_for_slurms_word_leaves_at_once(start_job, eventually, slurm):
+    slurm[f"scontrol-show-job-{ARRAY}.fail"] = 1000
+    block = start_job("attach")
+    eventually(lambda: "asked again in 1.0 s" in block.err.read_text())
+    block.terminate()
+    assert block.wait(30) == 125 and "--run train " in block.err.read_text()
+
+
 def test_an_array_of_unknown_kind_without_a_name_is_refused_with_both_ways_to_name_it(tool, fake_slurm):
+    fake_slurm.miss("scontrol", "squeue")             # nobody will ever say
     refused = tool("ckptrun", "--", "true", **JOB)
     assert refused.returncode == 125
     assert "--run train " in refused.stderr and "{SLURM_ARRAY_TASK_ID}" in refused.stderr
