@@ -178,6 +178,8 @@ void Planning::check_with_site(std::uint64_t tasks, std::uint64_t arrays) const 
                   .cpus = request_.resources.cpus,
                   .memory = request_.resources.memory,
                   .gpus = request_.resources.gpus,
+                  .nodes = job_ ? job_->nodes : "",
+                  .tasks_side_by_side = job_ ? job_->tasks : "",
                   .jobs = tasks * arrays,
                   .account = request_.resources.account,
                   .qos = request_.resources.qos};

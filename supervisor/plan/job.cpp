@@ -164,10 +164,16 @@ bool is_run_elsewhere_the_same(const Request& request, const UserScript* script)
   return (script_says_it ? script->run : request.run).starts_with('/');
 }
 
-// Where ckptrun runs is where its runs are, unless their path is absolute.
-void refuse_other_directory(const Request& request, const UserScript* script) {
+// By long names; the command line outranks the script.
+std::map<std::string, std::string> options_of(const Request& request, const UserScript* script) {
   auto options = supervisor::slurm::long_options(request.resources.others);
   if (script) options.insert(script->directives.begin(), script->directives.end());
+  return options;
+}
+
+// Where ckptrun runs is where its runs are, unless their path is absolute.
+void refuse_other_directory(const Request& request, const UserScript* script) {
+  const auto options = options_of(request, script);
   const auto given = options.find("chdir");
   std::string directory = given == options.end() ? "." : given->second, reason = "--chdir";
   if (script && !script->directory.empty() && !script->changes_to_unknown()) {
@@ -254,10 +260,11 @@ Job job_of(const Request& request) {
   Job job;
   refuse_array_among_options(request);
   job.partition = request.resources.partition;
-  if (!request.script.empty()) {
-    take_script(request, job);
-    return job;
-  }
+  if (!request.script.empty()) take_script(request, job);
+  auto options = options_of(request, job.script ? &*job.script : nullptr);
+  job.nodes = options["nodes"];
+  if (!options.contains("overcommit")) job.tasks = options["ntasks"];
+  if (job.script) return job;
   refuse_other_directory(request, nullptr);
   job.run = request.run.empty() ? supervisor::identify_run_of_command(request.command)
                                 : supervisor::identify_run(without_task(request.run, request, "-r"));

@@ -36,6 +36,7 @@ struct Job {
   std::string name;                         // of the job
   std::string partition;                    // empty: the site's default
   std::optional<double> own_limit_seconds;  // as script or environment say
+  std::string nodes, tasks;                 // of srun, in one job: as script or --job-option say
 };
 // Where it runs: here; empty: where the user's --chdir says.
 std::string directory_of_job(const Request& request);

@@ -115,6 +115,19 @@ std::string beyond_every_node(const Site& site, const Partition& partition, cons
   return {};
 }
 
+// With EnforcePartLimits=NO such a job is taken, and waits for ever.
+std::string beyond_partition(const Partition& partition, const Wish& wish) {
+  const auto nodes = number(wish.nodes.substr(0, wish.nodes.find('-')));   // "2-4": at least
+  if (nodes && partition.node_count && *nodes > *partition.node_count)
+    return fmt::format("partition {} has {} nodes, and the job asks for {}: ask for fewer (--nodes)", partition.name,
+                       *partition.node_count, *nodes);
+  const auto tasks = number(wish.tasks_side_by_side);
+  if (tasks && partition.cpu_count && *tasks > *partition.cpu_count)
+    return fmt::format("partition {} has {} CPUs, and the job asks for {} tasks: ask for fewer (--ntasks)",
+                       partition.name, *partition.cpu_count, *tasks);
+  return {};
+}
+
 // The set with the widest limit of those that a job may have; nullptr when one of them has none.
 using Limit = std::function<std::optional<double>(const LimitSet&)>;
 const LimitSet* widest(const std::vector<LimitSet>& sets, const std::string& named, const Limit& limit) {
@@ -166,6 +179,7 @@ std::string objection(const Site& site, const Wish& wish) {
     if (wish.limit_seconds > 0 && partition->limit_seconds && wish.limit_seconds > *partition->limit_seconds)
       return too_long(site, *partition, wish.limit_seconds);
     if (std::string beyond = beyond_every_node(site, *partition, wish); !beyond.empty()) return beyond;
+    if (std::string beyond = beyond_partition(*partition, wish); !beyond.empty()) return beyond;
   }
   const auto highest = site.configuration.highest_array_index();
   return highest && wish.tasks > *highest ? too_many_tasks(wish, *highest) : "";

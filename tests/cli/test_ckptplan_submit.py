@@ -333,10 +333,17 @@ def test_programs_are_told_what_was_sent(tool_json, site, work):
     ([*KNOWN, "--blocks", "1001"], ["an array of 1001 tasks is more than one may have here (1000", "--blocks 1000"]),
     (known(epochs="100000"), ["blocks would be needed and one array may have 1000", "56000 epochs now"]),
     ([*KNOWN, "--cpus", "9"], ["no node of partition main has 9 CPUs (at most 8)"]),
+    ([*KNOWN, "--job-option=--nodes=3-4"], ["partition main has 2 nodes, and the job asks for 3"]),
+    ([*KNOWN, "--job-option=-n17"], ["partition main has 16 CPUs, and the job asks for 17 tasks"]),
     ([*KNOWN, "--mem", "17000"], ["no node of partition main has 16.6 GiB of memory (at most 15.6 GiB)"])])
 def test_what_the_site_would_reject_is_refused_before(refused, arguments, words):
     line = refused(*arguments, "--submit", "--", "true")
     assert all(word in line for word in words), line
+
+
+def test_a_job_script_that_asks_for_more_nodes_than_there_are_is_refused(refused, plan, work):
+    assert "asks for 3" in refused(*KNOWN, "--submit", script(work, head="#!/bin/bash\n#SBATCH -N 3\n"))
+    plan(*KNOWN, "--job-option=--nodes=2", "--submit", script(work, head="#!/bin/bash\n#SBATCH -N 3 -n16\n"))
 
 
 def test_what_the_site_would_leave_pending_for_ever_is_refused(refused, site):
