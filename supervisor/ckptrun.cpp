@@ -59,7 +59,7 @@ struct CommandLine {
   std::string run, block_time, mtbf, save_interval, staging_size;
   std::vector<std::string> stage_data;
   std::string setup;
-  std::string latest, resume_args, stop, progress;
+  std::string latest, resume_args, stop, progress, done_when;
   std::optional<std::size_t> copies;
   Hooks hooks;
   std::vector<std::string> overrides;
@@ -94,6 +94,10 @@ void add_options(CLI::App& app, CommandLine& line) {
   app.add_option("--progress", line.progress, "Read the program's progress from what it prints, by one of these or a "
                  "regular expression")
       ->type_name("keras|lightning|huggingface|tqdm|EXPRESSION");
+  app.add_option("--done-when", line.done_when, "Exit code 0 of a program without libckpt means complete only when this "
+                 "shell command succeeds: 'test -s final.pt'")
+      ->check(tools::not_empty)
+      ->type_name("COMMAND");
   app.add_option("--block-time", line.block_time, "Length of a block: 90s, 15m, 24h, 1-12:00:00 (default: no limit)")
       ->check(tools::not_empty)
       ->type_name("TIME");
@@ -204,6 +208,7 @@ ChainOptions chain_options(const CommandLine& line, const std::vector<std::strin
   options.overrides = tools::override_json(line.overrides);
   options.hooks = line.hooks;
   options.output = choose_output(line.log, in_job);
+  options.done_when = line.done_when;
   options.own = checkpoint_options(line);
   if (line.progress.empty()) return options;
   options.progress = line.progress;

@@ -49,7 +49,7 @@ void check_header(std::span<const std::byte> frame, std::size_t content_bytes) {
 
 struct Encoder::Impl {
   struct Free {
-    void operator()(ZSTD_CCtx* context) const noexcept { ZSTD_freeCCtx(context); }
+    void operator()(ZSTD_CCtx* owned) const noexcept { ZSTD_freeCCtx(owned); }
   };
   std::unique_ptr<ZSTD_CCtx, Free> context{made(ZSTD_createCCtx())};
   std::vector<std::byte> planes, frame;
@@ -80,7 +80,7 @@ std::span<const std::byte> Encoder::encode(std::span<const std::byte> chunk, std
 
 struct Decoder::Impl {
   struct Free {
-    void operator()(ZSTD_DCtx* context) const noexcept { ZSTD_freeDCtx(context); }
+    void operator()(ZSTD_DCtx* owned) const noexcept { ZSTD_freeDCtx(owned); }
   };
   std::unique_ptr<ZSTD_DCtx, Free> context{made(ZSTD_createDCtx())};
   std::vector<std::byte> planes;

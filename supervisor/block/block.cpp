@@ -14,6 +14,7 @@
 #include "base/quantity.hpp"
 #include "block/child.hpp"
 #include "block/crash_cause.hpp"
+#include "block/done_when.hpp"
 #include "block/launch.hpp"
 #include "block/patience.hpp"
 #include "block/process_tree.hpp"
@@ -423,7 +424,8 @@ BlockResult RunningBlock::finish(int exec_error) {
   if (talk_.handle()) note_news();
   const double ended = now();
   if (watch_ && watch_->settle()) note_checkpoint();
-  const Seen what = patiently(run_.clock, [this] { return seen(); });
+  Seen what = patiently(run_.clock, [this] { return seen(); });
+  if (!plan_.done_when.empty() && !what.linked && what.exit_code == 0) what.done = is_done(run_, plan_);
   const Verdict verdict = judge(what);
   BlockResult result;
   result.block = plan_.block;

@@ -64,6 +64,7 @@ struct BlockPlan {
   OutputWay output = OutputWay::inherited;
   std::optional<OwnCheckpoints> own;                // the program's own checkpoints, where ckptrun knows them
   std::string progress;                             // read from the output, as ProgressText wants it; empty: not at all
+  std::string done_when;                            // shell command: whether exit code 0 means complete; empty: it does
   StopWay stop_way = StopWay::at_deadline;
   int stop_signal = SIGTERM;
   std::function<void()> once_started;               // what need not delay the program's start

@@ -71,6 +71,9 @@ Verdict judge_own_checkpoints(const Seen& seen) {
 }
 
 Verdict judge_wrapped(const Seen& seen) {
+  if (seen.done == true) return {Outcome::finished, "exit code 0, and --done-when says that the work is done"};
+  if (seen.done == false && seen.asked == StopCause::nobody)
+    return {Outcome::crashed, "exit code 0, but --done-when says that the work is not done"};
   if (seen.keeps_own) return judge_own_checkpoints(seen);
   if (seen.killed) return {Outcome::crashed, why_killed(seen)};
   if (seen.exit_code == exit_to_be_continued) return {Outcome::stopped, "exit code 85"};

@@ -38,6 +38,7 @@ struct Seen {
   StopCause asked = StopCause::nobody;
   bool killed = false;                               // by ckptrun, because time was up or somebody said: now
   bool killed_at_once = false;                       // the latter
+  std::optional<bool> done;                          // --done-when's answer, where it was asked: after exit code 0
   bool keeps_own = false;                            // ckptrun knows where the program keeps its own checkpoints
   std::string newer_checkpoint;                      // whole, and newer than what it went on from: for people; empty: none
 };

@@ -339,6 +339,7 @@ void Chain::run_one(std::uint64_t block) {
   plan.output = options_.output;
   if (own_.is_used()) plan.own = own_.for_block(block, permissions_, facts_.checkpoint);
   plan.progress = options_.progress;
+  plan.done_when = options_.done_when;
   plan.stop_way = options_.own.stop_way;
   plan.stop_signal = options_.own.stop_signal;
   plan.once_started = [this, block] {

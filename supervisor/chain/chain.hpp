@@ -48,6 +48,7 @@ struct ChainOptions {
   std::size_t most_blocks = 0;                    // of this ckptrun; 0: as many as it takes
   OutputWay output = OutputWay::inherited;        // of the program
   std::string progress;                           // read from that output: as ProgressText wants it
+  std::string done_when;                          // shell command of the user's; BlockPlan::done_when
   CheckpointOptions own;                          // of the program's making
   Scheduler* scheduler = nullptr;                 // of the job around this; null: there is none
   bool blocks_are_jobs = false;                   // this job is one block; the scheduler starts the next

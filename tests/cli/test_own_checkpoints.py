@@ -170,3 +170,37 @@ def test_options_that_make_no_sense_are_refused(tool, work, options, word):
     assert done.returncode == 125
     assert word in done.stderr
     assert not (work / "ckpt-runs").exists()
+
+
+ONE_EPOCH_AT_A_TIME = "mkdir -p ckpts; n=$(ls ckpts | wc -l); echo $n > ckpts/model-$((n + 1)).txt; sleep 0.1"
+
+
+def test_an_end_with_0_is_the_end_of_the_work_only_when_done_when_says_so(tool, work):
+    done = tool("ckptrun", "-r", "t", "--latest", "ckpts/model-{epoch}.txt", "--done-when", "test -e ckpts/model-3.txt",
+                "--", "sh", "-c", ONE_EPOCH_AT_A_TIME)
+    assert done.returncode == 0, done.stderr
+    assert len(list((work / "ckpts").iterdir())) == 3
+    assert "exit code 0, but --done-when says that the work is not done" in done.stderr
+    assert tool("ckpt", "done", "t").returncode == 0
+
+
+def test_without_a_newer_checkpoint_an_end_with_0_that_is_not_done_is_repeated_once(tool, work):
+    done = tool("ckptrun", "-r", "t", "--latest", "ckpts/model-{epoch}.txt", "--done-when", "false",
+                "--", "sh", "-c", f"[ -e ckpts/model-1.txt ] || {{ {ONE_EPOCH_AT_A_TIME}; }}; echo begun >> begun")
+    assert done.returncode == 124, done.stderr
+    assert (work / "begun").read_text().count("begun") == 2
+    assert "without a newer whole checkpoint in between" in done.stderr
+
+
+def test_a_done_when_that_cannot_be_asked_is_told_and_counts_as_not_done(tool):
+    done = tool("ckptrun", "-r", "t", "--done-when", "no-such-command", "--", "true")
+    assert done.returncode == 1
+    assert "--done-when 'no-such-command' gave no answer: exit code 127; that counts as not done" in done.stderr
+
+
+def test_done_when_knows_the_run_and_is_asked_only_after_0(tool, work):
+    asked = 'echo "$CKPT_RUN $CKPT_RUN_DIR" >> asked'
+    assert tool("ckptrun", "-r", "t", "--done-when", asked, "--", "sh", "-c", "exit 3").returncode == 3
+    assert not (work / "asked").exists()
+    assert tool("ckptrun", "-r", "u", "--done-when", asked, "--", "true").returncode == 0
+    assert (work / "asked").read_text() == f"u {work}/ckpt-runs/u\n"

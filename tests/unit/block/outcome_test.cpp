@@ -97,6 +97,30 @@ TEST_CASE("only wrapped: 0 is complete when nobody asked it to stop") {
   CHECK(judge(wrapped(0)).outcome == Outcome::finished);
 }
 
+TEST_CASE("only wrapped: where --done-when was asked, 0 is complete only with its word") {
+  for (const bool keeps_own : {false, true}) {
+    Seen seen = wrapped(0);
+    seen.keeps_own = keeps_own;
+    seen.newer_checkpoint = "model-3.pt";
+    seen.done = false;
+    CHECK(judge(seen).outcome == Outcome::crashed);
+    CHECK_THAT(judge(seen).reason, Catch::Contains("--done-when says that the work is not done"));
+    seen.done = true;
+    CHECK(judge(seen).outcome == Outcome::finished);
+  }
+}
+
+TEST_CASE("only wrapped: asked to stop, 0 is complete with --done-when's word, and else what its checkpoints make of it") {
+  Seen seen = wrapped(0, StopCause::deadline);
+  seen.done = true;
+  CHECK(judge(seen).outcome == Outcome::finished);
+  seen.done = false;
+  CHECK(judge(seen).outcome == Outcome::crashed);
+  seen.keeps_own = true;
+  seen.newer_checkpoint = "model-3.pt";
+  CHECK(judge(seen).outcome == Outcome::stopped);
+}
+
 TEST_CASE("only wrapped: 0 after it was asked to stop is a crash, and the reason explains it") {
   const Verdict verdict = judge(wrapped(0, StopCause::deadline));
   CHECK(verdict.outcome == Outcome::crashed);
