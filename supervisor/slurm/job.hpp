@@ -56,8 +56,8 @@ struct JobAnswer {
     silent,       // nobody answered
   };
   Kind kind = Kind::silent;
-  std::vector<Job> jobs;                       // found: at least one
-  std::string why;                             // silent: one line
+  std::vector<Job> jobs = {};                  // found: at least one
+  std::string why = {};                        // silent: one line
   bool from_accounting = false;                // then forgotten by the controller
   bool nobody_to_ask = false;                  // silent: the commands are not in PATH
 
