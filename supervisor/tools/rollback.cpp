@@ -19,14 +19,13 @@ constexpr int times_looked = 10;
 
 std::string by_this_person() { return "by " + describe(identify_self()); }
 
-// `use` gets a whole snapshot. A run that lives may remove one between our looking and our taking it: then the next.
-template <class Use>
-PickedSnapshot with_whole_snapshot(io::FileSystem& fs, const RunView& of, const std::string& which, const Use& use) {
+// A run that lives may remove a snapshot between our looking and our taking it: then the next.
+template <class Take>
+PickedSnapshot pick_and_take(io::FileSystem& fs, const RunView& of, const std::string& which, const Take& take) {
   for (int attempt = 1;; ++attempt) {
     try {
       const PickedSnapshot picked = pick_snapshot(fs, view_run(fs, of.layout), which);
-      require_whole(fs, picked.path);
-      use(picked);
+      take(picked);
       return picked;
     } catch (const Error& error) {
       if (error.status() != CKPT_ERR_NOT_FOUND || attempt == times_looked) throw;
@@ -48,6 +47,13 @@ rundir::Layout layout_of_fork(io::FileSystem& fs, const std::string& given) {
 // Before anything of it is there: half a fork must not be started as a run that begins from zero.
 void make_run_without_its_snapshot(io::FileSystem& fs, const rundir::Layout& layout, bool allow_volatile) {
   rundir::prepare_run_directory(fs, layout, {.allow_volatile = allow_volatile, .begins_from_snapshot = true});
+}
+
+// Reading it can take minutes, after which a run that lives may have removed it: so what is read is the fork's own.
+void require_whole_fork(io::FileSystem& fs, const std::string& forked, const PickedSnapshot& from) try {
+  require_whole(fs, forked);
+} catch (const Error& error) {
+  fail(error.status(), "there is no fork from {}: {}", from.path, error.what());
 }
 
 // What is not finished goes; the claim says that it is ours.
@@ -84,16 +90,18 @@ int rollback(const std::string& which, const RequestOptions& options, Format for
 int fork(const std::string& name, const std::string& which, const ForkOptions& options, Format format) {
   io::FileSystem& fs = io::file_system();
   const RunView from = view_run(fs, choose_run(fs, options.run));
-  with_whole_snapshot(fs, from, which, [](const PickedSnapshot&) {});   // before anything is made
+  pick_snapshot(fs, from, which);   // before anything is made
   const rundir::Layout layout = layout_of_fork(fs, name);
   make_run_without_its_snapshot(fs, layout, options.allow_volatile);
   const RunView view = view_run(fs, layout);
   Intervention hand(fs, view, "forked into");
   const PickedSnapshot picked = finished_or_removed(hand, [&] {
-    return with_whole_snapshot(fs, from, which, [&](const PickedSnapshot& whole) {
-      hand.continue_from(whole.path, whole.step, fmt::format("forked from step {} of {} {}", whole.step,
-                                                             from.layout.directory(), by_this_person()));
+    const PickedSnapshot taken = pick_and_take(fs, from, which, [&](const PickedSnapshot& one) {
+      hand.continue_from(one.path, one.step, fmt::format("forked from step {} of {} {}", one.step,
+                                                         from.layout.directory(), by_this_person()));
     });
+    require_whole_fork(fs, layout.snapshot({hand.block(), taken.step}), taken);
+    return taken;
   });
   if (format == Format::json)
     print_json({{"run", view.name}, {"directory", layout.directory()}, {"step", picked.step}, {"from", picked.path}});

@@ -198,6 +198,15 @@ def test_a_run_in_use_can_be_forked_although_its_snapshots_come_and_go(ckpt, liv
         assert ckpt("verify", name).returncode == 0
 
 
+def test_a_fork_of_a_damaged_snapshot_is_refused_and_leaves_nothing(ckpt, counter, work):
+    counter("a")
+    [path] = work.glob("ckpt-runs/a/snapshots/step-*60-b*.h5")
+    flip_a_bit(path)
+    told = ckpt("fork", "a", "b", "--at", 60, "--allow-volatile")
+    assert told.returncode == 125 and f"there is no fork from {path}" in told.stderr and "damaged" in told.stderr
+    assert not (work / "ckpt-runs/b").exists() and path.exists()
+
+
 def test_a_fork_onto_something_is_refused(ckpt, counter, work):
     counter("a")
     (work / "ckpt-runs/b").mkdir()
