@@ -308,37 +308,35 @@ int verify_resume(const CommandLine& line, const ChainOptions& options, SignalIn
   return code;
 }
 
-int start(const CommandLine& line, ChainOptions& options, SignalInbox& signals) {
+bool is_real(const CommandLine& line) { return !line.check && !line.verify_resume; }
+
+int start(const CommandLine& line, ChainOptions& options, SignalInbox& signals) try {
+  refuse_tasks(options.command);
   if (read_run_environment().run_directory == options.run.directory)
     fail(CKPT_ERR_IN_USE, "this is already inside the run {}: a ckptrun in it would wait for itself; give it a --run "
          "NAME of its own", options.run.name);
   const bool prepares = !line.stage_data.empty() || !line.setup.empty();
   const bool comes_with_data = prepares && options.command.front().find("{data}") != std::string::npos;
   if (const int code = comes_with_data ? 0 : look_up_program(options.command.front(), options.program_path)) {
-    if (!line.check && !line.verify_resume) give_up_waiting_tasks(io::file_system(), options);
+    if (is_real(line)) give_up_waiting_tasks(io::file_system(), options);
     return code;
   }
   become_subreaper();
-  if (line.verify_resume) {
-    options.preparation = preparation(line);
-    return verify_resume(line, options, signals);
-  }
-  try {
-    options.preparation = preparation(line);
-    if (line.check) return check(line, options);
-    return run_chain(io::file_system(), system_clock(), signals, options);
-  } catch (const Error& error) {
-    const bool to_every_task = error.status() == CKPT_ERR_CONFIG || error.status() == CKPT_ERR_RUN_DIRECTORY;
-    if (to_every_task && !line.check) give_up_waiting_tasks(io::file_system(), options);
-    throw;
-  }
+  options.preparation = preparation(line);
+  if (line.verify_resume) return verify_resume(line, options, signals);
+  if (line.check) return check(line, options);
+  return run_chain(io::file_system(), system_clock(), signals, options);
+} catch (const Error& error) {
+  constexpr ckpt_status to_every_task[] = {CKPT_ERR_CONFIG, CKPT_ERR_RUN_DIRECTORY, CKPT_ERR_RANKS};
+  const bool would_fare_no_better = std::ranges::find(to_every_task, error.status()) != std::end(to_every_task);
+  if (would_fare_no_better && is_real(line)) give_up_waiting_tasks(io::file_system(), options);
+  throw;
 }
 
 int run(const CommandLine& line, const std::vector<std::string>& command, SignalInbox& signals) {
-  if (line.json && !line.check && !line.verify_resume)
+  if (line.json && is_real(line))
     fail(CKPT_ERR_CONFIG, "--json is for --check and --verify-resume");
   if (line.quiet) set_log_level(LogLevel::warning);
-  refuse_tasks(command);
   const JobEnvironment job = read_job_environment();
   ChainOptions options = chain_options(line, command, !job.id.empty());
   if (options.own.stop_way == StopWay::in_advance) signals.leave_to_program(options.own.stop_signal);

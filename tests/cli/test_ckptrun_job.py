@@ -216,6 +216,13 @@ def test_a_mistyped_command_has_the_other_tasks_cancelled_before_they_burn_as_we
     assert not run.exists()
 
 
+def test_one_of_several_tasks_of_srun_is_refused_and_the_other_blocks_cancelled(tool, run, slurm):
+    refused = tool("ckptrun", "--", "true", **JOB, SLURM_STEP_NUM_TASKS="2")
+    assert refused.returncode == 125 and "one of 2 tasks started side by side" in refused.stderr
+    assert cancels(slurm) == [f"scancel --state=PENDING {ARRAY}"]
+    assert not run.exists()
+
+
 def test_a_changed_command_has_the_other_tasks_cancelled(tool, job, run, slurm):
     slurm["scontrol-show-job-4600.out"] = record(ArrayJobId=4600)
     assert job("attach", "snapshot:5", "end:stopped", "exit:85", SLURM_ARRAY_JOB_ID="4600").returncode == 0
