@@ -100,11 +100,11 @@ def test_on_a_terminal_the_program_has_one_and_what_it_prints_is_logged(screen, 
 
 
 def test_the_window_of_the_program_follows_that_of_the_terminal(screen, ckptrun):
-    script = ("import os, signal\n"
+    script = ("import os, select, signal\n"          # input() would not see a signal that comes just before it reads
               "tell = lambda *_: print('size', *os.get_terminal_size(1), flush=True)\n"
               "signal.signal(signal.SIGWINCH, tell)\n"
               "tell()\n"
-              "input()")
+              "while not select.select([0], [], [], 0.05)[0]: pass")
     shown = screen(ckptrun, "-q", "-r", "a", "--", sys.executable, "-c", script)
     shown.expect(b"size 80 24")
     shown.resize(132, 50)
