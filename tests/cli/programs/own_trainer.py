@@ -55,8 +55,15 @@ def save_and_leave(number, frame):
     os._exit(7)
 
 
+def is_copy_of(epoch, copy):
+    try:
+        return load(copy) == epoch
+    except FileNotFoundError:             # an older one, removed just now
+        return False
+
+
 def die_while_overwriting(path, epoch):
-    while not any(load(copy) == epoch for copy in options.torn.glob("last.b*.pt")):
+    while not any(is_copy_of(epoch, copy) for copy in options.torn.glob("last.b*.pt")):
         time.sleep(0.05)
     bytes_of_next = checkpoint(epoch + 1)
     with open(path, "wb", buffering=0) as file:
