@@ -66,15 +66,9 @@ RunIdentity named_run(const std::string& name, const std::string& after) {
   return {name, absolute_path(fs::path(folder_of_runs) / name), after};
 }
 
+// Braces stay as they are: {CKPT_RUN} stands for a value, {resume} for a path.
 std::string quote(const std::string& word) {
-  constexpr std::string_view harmless = "-_=./,:@%+{}";
-  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [&](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) || harmless.find(c) != std::string_view::npos;
-  });
-  if (plain) return word;
-  std::string quoted = "'";
-  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
+  return is_plain_word(replaced(replaced(word, "{", "_"), "}", "_")) ? word : shell_word(word);
 }
 
 std::string name_whatever_files_there_are(const std::vector<std::string>& command) {

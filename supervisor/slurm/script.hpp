@@ -56,5 +56,4 @@ struct ScriptContent {
 };
 std::string job_script(const ScriptContent& content);
 
-
 }  // namespace ckpt::supervisor::slurm

@@ -66,7 +66,10 @@ TEST_CASE("a file that the program has written since its run began does not make
   const std::vector<std::string> command = {"solver", "out.h5"};
   const rundir::Layout begun(folder.path() / "ckpt-runs/solver");
   rundir::prepare_run_directory(io::posix_file_system(), begun, {.allow_volatile = true});
-  rundir::write_run_record(io::posix_file_system(), begun, {.name = "solver", .command = command}, {});
+  rundir::RunRecord record;
+  record.name = "solver";
+  record.command = command;
+  rundir::write_run_record(io::posix_file_system(), begun, record, {});
   folder.file("out.h5");
   CHECK(identify_run_of_command(command).name == "solver");
   CHECK(identify_run_of_command({"solver", "out.h5", "again"}).name == "out");
