@@ -134,7 +134,7 @@ Permissions permissions_below(io::FileSystem& fs, const std::string& parent, con
 }
 
 // A kill leaves all of it, or a hidden directory that nobody takes for a run.
-bool make_marked_directory(io::FileSystem& fs, const Layout& layout, Permissions permissions) {
+void make_marked_directory(io::FileSystem& fs, const Layout& layout, Permissions permissions) {
   const Layout hidden(io::temporary_name(layout.directory()));
   make_directory(fs, hidden.directory(), permissions.directory, layout);
   try {
@@ -146,7 +146,6 @@ bool make_marked_directory(io::FileSystem& fs, const Layout& layout, Permissions
     ::rmdir(hidden.directory().c_str());
     throw;
   }
-  return true;
 }
 
 void create_run_directory(io::FileSystem& fs, const Layout& layout, const std::vector<std::string>& parents,
@@ -158,9 +157,11 @@ void create_run_directory(io::FileSystem& fs, const Layout& layout, const std::v
   const Permissions permissions = audience == Audience::group
                                       ? for_the_group
                                       : permissions_below(fs, io::parent_directory(layout.directory()), layout);
-  if (marked ? make_marked_directory(fs, layout, permissions)
-             : make_directory(fs, layout.directory(), permissions.directory, layout))
-    warn_about_home(layout);
+  if (marked)
+    make_marked_directory(fs, layout, permissions);
+  else if (!make_directory(fs, layout.directory(), permissions.directory, layout))
+    return;
+  warn_about_home(layout);
 }
 
 // logs/ is made last: where it is, everything else is there and was synced.
