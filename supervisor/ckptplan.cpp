@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/quantity.hpp"
+#include "io/publish.hpp"
 #include "plan/act.hpp"
 #include "tools/command_line.hpp"
 
@@ -30,6 +31,9 @@ Examples:
                                                             writes the script, and sends it
   ckptplan --site puhti --account project_2001234 --epochs 300 --epoch-time 14m --gpus 1 -- python train.py
                                                             the script as that site wants it; --site list
+  ckptplan --epochs 300 --epoch-time 14m --submit -- \
+    ckptrun --latest 'ckpts/*.pt' --resume-args '--load {resume}' -- python train.py
+                                                            a program that writes checkpoints of its own
   ckptplan --sweep 50 --limit 4h --submit -- python train.py --seed {SLURM_ARRAY_TASK_ID}
 
 Without --submit nothing is sent: it shows what would be. TIME is 90s, 14m, 24h, 3-00:00:00, or minutes. Exit codes:
@@ -158,6 +162,25 @@ void take_times(const CommandLine& line, Request& request) {
   request.lists_sites = request.site == "list";
 }
 
+// "-- ckptrun --latest 'ckpts/*.pt' -- python train.py": the written job starts ckptrun anyway, and then with these options.
+// What both programs know is ours: it goes to our arguments.
+void take_ckptrun(Request& request, std::vector<std::string>& arguments) {
+  if (request.command.empty() || io::base_name(request.command.front()) != "ckptrun") return;
+  std::vector<std::string> words(request.command.begin() + 1, request.command.end());
+  request.command = tools::take_command(words);
+  if (request.command.empty())
+    fail(CKPT_ERR_CONFIG, "the program that ckptrun is to start stands behind another --: ckptplan … -- ckptrun [OPTIONS] -- "
+                          "COMMAND");
+  for (auto word = words.begin(); word != words.end(); ++word) {
+    const bool is_ours = *word == "-r" || *word == "--run" || *word == "--keep";
+    const bool is_ours_with_value = word->starts_with("-r") || word->starts_with("--run=") || word->starts_with("--keep=");
+    auto& to = is_ours || is_ours_with_value ? arguments : request.ckptrun_options;
+    to.push_back(*word);
+    const bool has_value_behind = is_ours || *word == "--resume-args";   // "-r {resume}", say
+    if (has_value_behind && word + 1 != words.end()) to.push_back(*++word);
+  }
+}
+
 void check_together(const Request& request) {
   if (!request.script.empty() && !request.command.empty())
     fail(CKPT_ERR_CONFIG, "either a job script ({}) or a command behind --, not both", request.script.front());
@@ -196,6 +219,7 @@ int main(int argc, char** argv) try {
   std::vector<std::string> arguments(argv + 1, argv + argc);
   Request request;
   request.command = tools::take_command(arguments);
+  take_ckptrun(request, arguments);
 
   CLI::App app("Works out how many blocks a training needs, and submits the chain.", "ckptplan");
   app.formatter(std::make_shared<tools::Usage>("ckptplan [OPTIONS] [JOB-SCRIPT [ARGUMENTS] | -- COMMAND [ARGUMENTS]]"));

@@ -56,6 +56,7 @@ Exit codes: the program's own when its work is complete, or after a crash that a
 With --verify-resume: 0 the same state, 1 another one or no verdict.)";
 
 struct CommandLine {
+  std::vector<std::string> words;   // as they stand before the command
   std::string run, block_time, mtbf, save_interval, staging_size;
   std::vector<std::string> stage_data;
   std::string setup;
@@ -232,9 +233,10 @@ void refuse_tasks(const std::vector<std::string>& command) {
 
 void refuse_login_node(const CommandLine& line, const std::vector<std::string>& command) {
   if (line.here || slurm::where_are_we(system_clock()).place != slurm::Place::login_node) return;
+  const std::string words = line.words.empty() ? "" : join_command(line.words) + ' ', program = join_command(command);
   fail(CKPT_ERR_CONFIG, "Slurm works here and this is no job: trainings do not run on login nodes. To send it as a chain "
-       "of jobs type: ckptplan --submit -- {}; to run it here all the same: ckptrun --here -- {}",
-       join_command(command), join_command(command));
+       "of jobs type: ckptplan --submit -- {}; to run it here all the same: ckptrun --here {}-- {}",
+       words.empty() ? program : fmt::format("ckptrun {}-- {}", words, program), words, program);
 }
 
 // Of a first block only Slurm tells a chain from a sweep, and it has just started this job. A task that gave up at once
@@ -368,6 +370,7 @@ int main(int argc, char** argv) try {
   CommandLine line;
   add_options(app, line);
   try {
+    line.words = arguments;
     std::reverse(arguments.begin(), arguments.end());   // CLI11 takes them from the back
     app.parse(arguments);
   } catch (const CLI::Success& wanted) {

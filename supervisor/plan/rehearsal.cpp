@@ -121,7 +121,9 @@ class Rehearsal {
  private:
   std::vector<std::string> words() const {
     std::vector<std::string> result = {tools::program_word("ckptrun"),  "--quiet", "--here", "-r",
-                                       thrown_away_.directory(), "--"};
+                                       thrown_away_.directory()};
+    result.insert(result.end(), request_.ckptrun_options.begin(), request_.ckptrun_options.end());
+    result.push_back("--");
     result.insert(result.end(), request_.command.begin(), request_.command.end());
     return result;
   }
@@ -152,13 +154,18 @@ void keep_ledgers(io::FileSystem& fs, const rundir::Layout& thrown_away, const r
     fail_io(error, "cannot keep the times of the rehearsal in '{}'", kept);
 }
 
-// "ckptplan --rehearse 2 -r RUN -- COMMAND"
+// "ckptplan --rehearse 2 -r RUN -- COMMAND", or "… -- ckptrun OPTIONS -- COMMAND"
 std::vector<std::string> rehearsal_command(const Request& request, const std::string& run_directory) {
   std::vector<std::string> words = {tools::program_word("ckptplan"), "--rehearse",
                                     fmt::format("{}", *request.rehearsed_units)};
   if (request.units) words.insert(words.end(), {"--epochs", fmt::format("{:g}", *request.units)});
   if (!run_directory.empty()) words.insert(words.end(), {"-r", run_directory});
   words.push_back("--");
+  if (const auto& options = request.ckptrun_options; !options.empty()) {
+    words.push_back("ckptrun");
+    words.insert(words.end(), options.begin(), options.end());
+    words.push_back("--");
+  }
   words.insert(words.end(), request.command.begin(), request.command.end());
   return words;
 }

@@ -38,6 +38,7 @@ struct Request {
   std::string run;
   std::vector<std::string> script;
   std::vector<std::string> command;
+  std::vector<std::string> ckptrun_options;  // that the command is to be started with
   supervisor::slurm::Resources resources;
   std::string site;                     // of a preset; empty: found by the cluster's name
   std::optional<std::uint64_t> disk_gb; // on the node

@@ -117,9 +117,11 @@ bool is_launcher(const std::string& word) {
 
 std::string run_option(Word word, Word end) {
   for (; word != end && *word != "--"; ++word) {
-    if ((*word == "-r" || *word == "--run") && word + 1 != end) return *(word + 1);
+    const bool has_value = word + 1 != end;
+    if ((*word == "-r" || *word == "--run") && has_value) return *(word + 1);
     if (word->starts_with("--run=")) return word->substr(6);
     if (word->starts_with("-r") && word->size() > 2) return word->substr(2);
+    if (*word == "--resume-args" && has_value) ++word;  // "-r {resume}" is the program's
   }
   return {};
 }

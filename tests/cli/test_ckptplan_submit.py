@@ -81,6 +81,18 @@ def test_a_command_is_sent_as_a_whole_script(plan, site, work):
     assert "scancel 4711" in result.stdout and "ckpt status --watch" in result.stdout
 
 
+def test_a_program_with_checkpoints_of_its_own_is_started_by_the_ckptrun_that_is_named(plan, site, work):
+    plan(*KNOWN, "--submit", "--", "ckptrun", "-r", "fashion", "--latest", "ck/*.pt", "--resume-args", "-r {resume}", "--keep=5",
+         "--", "python", "train.py")
+    run = work / "ckpt-runs/fashion"
+    last = (run / "jobs/0001-fashion.sh").read_text().splitlines()[-1]
+    assert last.endswith(f"ckptrun -r {run} --keep 5 --latest 'ck/*.pt' --resume-args '-r {{resume}}' -- python train.py")
+
+
+def test_a_named_ckptrun_without_a_program_is_refused(refused):
+    assert "stands behind another --" in refused(*KNOWN, "--submit", "--", "ckptrun", "--latest", "ck/*.pt", "python", "train.py")
+
+
 def test_a_script_calls_ckptrun_by_its_path(plan, bin_directory):
     path = f"{bin_directory}:{os.environ['PATH']}"
     assert f"\nexec {bin_directory}/ckptrun -r /" in plan(*KNOWN, "--", "true", PATH=path).stdout

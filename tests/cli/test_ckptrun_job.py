@@ -521,6 +521,9 @@ def test_on_a_login_node_a_command_is_refused_with_what_to_type_instead(tool, fa
     assert refused.returncode == 125
     assert "ckptplan" in refused.stderr and "--submit -- python train.py" in refused.stderr and "--here" in refused.stderr
     assert tool("ckptrun", "--here", "-r", "a", "--", "true").returncode == 0
+    refused = tool("ckptrun", "--latest", "ck/*.pt", "--", "python", "train.py").stderr
+    assert "ckptplan --submit -- ckptrun --latest 'ck/*.pt' -- python train.py;" in refused
+    assert "ckptrun --here --latest 'ck/*.pt' -- python train.py" in refused
 
 
 def test_a_machine_that_merely_has_slurm_installed_is_no_login_node(tool, fake_slurm):
