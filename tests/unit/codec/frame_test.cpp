@@ -103,6 +103,9 @@ TEST_CASE("every truncation of a frame is detected, and so is what follows it") 
   twice.insert(twice.end(), frame.begin(), frame.end());
   CHECK_FALSE(decoded(twice, 4, content.size()));
   CHECK_FALSE(decoded(twice, 4, 2 * content.size()));
+  Bytes skippable = frame;   // zstd itself passes over what follows
+  for (const int byte : {0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0}) skippable.push_back(std::byte(byte));
+  CHECK_FALSE(decoded(skippable, 4, content.size()));
 }
 
 TEST_CASE("a frame of another size than its chunk is refused") {

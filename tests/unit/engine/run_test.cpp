@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <unistd.h>
 
+#include "rundir/blocks.hpp"
 #include "rundir/layout.hpp"
 #include "rundir/ledger.hpp"
 #include "scratch_run.hpp"
@@ -218,6 +219,41 @@ TEST_CASE("a signal is a request to stop: the next point saves and says stop, cl
   REQUIRE(ckpt_point(run.run, 2) == CKPT_STOP);
   REQUIRE(run.close() == 85);
   REQUIRE(world.snapshots().size() == 1);
+}
+
+TEST_CASE("a stop whose save fails is told as a failure, whatever was durable before") {
+  ScratchWorld world;
+  std::vector<float> w(10, 1.0f);
+  ScratchRun run({{"signals", "on"}});
+  run.add("w", w);
+  run.restore();
+  REQUIRE(run.save_durably(1) == CKPT_OK);
+  world.disk->fail_if([](const FakeDisk::Call& call) { return call.path.find("/snapshots/") != std::string::npos; }, ENOSPC);
+  ::raise(SIGTERM);
+  while (!ckpt_stop_due(run.run)) {
+  }
+  REQUIRE(ckpt_point(run.run, 2) == CKPT_STOP);
+  REQUIRE(run.close() == 1);
+  const auto end = ckpt::rundir::Blocks(*world.disk, ckpt::rundir::Layout(run_directory), {}).read_end(1);
+  REQUIRE(end);
+  REQUIRE(end->outcome == ckpt::rundir::Outcome::crashed);
+  REQUIRE(end->reason.find("stopped, but not saved") != std::string::npos);
+}
+
+TEST_CASE("a stop at a step whose save had failed saves it once more") {
+  ScratchWorld world;
+  std::vector<float> w(10, 1.0f);
+  ScratchRun run({{"signals", "on"}});
+  run.add("w", w);
+  run.restore();
+  world.disk->fail_if([](const FakeDisk::Call& call) { return call.name == "sync"; }, ENOSPC);
+  REQUIRE(run.save_durably(1) == CKPT_ERR_NO_SPACE);
+  world.disk->clear_faults();
+  ::raise(SIGTERM);
+  while (!ckpt_stop_due(run.run)) {
+  }
+  REQUIRE(ckpt_point(run.run, 1) == CKPT_STOP);
+  REQUIRE(run.close() == 85);
 }
 
 TEST_CASE("a block time stops the program in time, with a save") {

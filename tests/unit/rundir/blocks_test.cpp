@@ -72,12 +72,16 @@ TEST_CASE("a claim is lost when another came after the owner was looked up") {
   CHECK(blocks.claim(claim_of(somebody(2)), 1) == 2);
 }
 
-TEST_CASE("a claim is lost when another wins between looking and linking") {
+TEST_CASE("a claim is lost when another wins, and publishes, between looking and linking") {
   PreparedRun run;
+  const bool publishes = GENERATE(false, true);
   for_each_call(
       run.disk,
       [&](FakeDisk& disk, std::uint64_t n) {
-        disk.at_call(n, [&] { Blocks(disk, run.layout, {}).claim(claim_of(somebody(2)), 0); });
+        disk.at_call(n, [&] {
+          const auto other = Blocks(disk, run.layout, {}).claim(claim_of(somebody(2)), 0);
+          if (other && publishes) disk.put(run.layout.snapshot({.block = *other, .step = 5}), "");
+        });
       },
       [&](FakeDisk& disk, std::uint64_t n) {
         INFO("call " << n);

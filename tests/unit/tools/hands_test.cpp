@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// ckpt fork and ckpt rollback, killed at any call: what is left is never taken for something that it is not.
+// ckpt fork and ckpt rollback, killed at any call, or not alone: what is left is never taken for something that it is not.
 #include <catch2/catch.hpp>
+
+#include <optional>
 
 #include "base/error.hpp"
 #include "fault/for_each_call.hpp"
@@ -20,6 +22,7 @@ const Layout from("/scratch/a"), to("/scratch/b");
 // A run with snapshots of steps 1 and 2; who ran its only block is gone.
 struct RunWithTwoSnapshots : FakeWorld {
   FakeDisk disk;
+  std::uint64_t block = 0;   // the only one
   RunWithTwoSnapshots() {
     disk.make_directories("/scratch");
     rundir::prepare_run_directory(disk, from, {});
@@ -29,7 +32,7 @@ struct RunWithTwoSnapshots : FakeWorld {
     claim.role = "program";
     claim.who = identify_self();
     claim.who.start_ticks += 1;   // a process of this machine that is gone
-    rundir::Blocks(disk, from, {}).claim(claim);
+    block = rundir::Blocks(disk, from, {}).claim(claim).value();
     disk.sync_everything();
   }
 
@@ -85,4 +88,35 @@ TEST_CASE("a rollback that says it happened has its snapshot, which is the newes
                             ++happened;
                           });
   CHECK(happened > 0);
+}
+
+TEST_CASE("a rollback gives way to a block that starts at any of its calls") {
+  RunWithTwoSnapshots world;
+  std::optional<std::uint64_t> other;
+  std::size_t gave_way = 0;
+  for_each_call(
+      world.disk,
+      [&](FakeDisk& one, std::uint64_t n) {
+        other.reset();
+        one.at_call(n, [&] {
+          rundir::Claim claim;
+          claim.role = "ckptrun";
+          claim.who.host = "elsewhere";
+          other = rundir::Blocks(one, from, {}).claim(claim, world.block);
+        });
+      },
+      [&](FakeDisk& one, std::uint64_t n) {
+        INFO("call " << n);
+        io::set_file_system(&one);
+        bool refused = false;
+        try {
+          tools::rollback("1", {.run = from.directory(), .allow_other_owner = true}, tools::Format::json);
+        } catch (const Error& error) {
+          refused = error.status() == CKPT_ERR_IN_USE;
+        }
+        REQUIRE(refused == other.has_value());
+        if (other) REQUIRE(rundir::Blocks(one, from, {}).newest() == *other);
+        gave_way += refused;
+      });
+  CHECK(gave_way > 0);
 }
