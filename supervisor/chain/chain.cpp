@@ -131,7 +131,9 @@ Chain::Chain(io::FileSystem& fs, Clock& clock, SignalInbox& signals, const Chain
   status_.set_permissions(permissions_);
   status_.set("run", options.run.name);
   status_.set("command", join_command(options.command));
-  write_run_record_ = check_command(fs, layout_, recorded_command_, options.accept_changes);
+  const auto change = check_command(fs, layout_, recorded_command_, options.accept_changes);
+  if (change && !change->empty()) log_warning("going on with another command: {}", *change);
+  write_run_record_ = change.has_value();
   facts_.reopened = options.accept_changes;
   facts_.block_seconds = options.block_seconds;
   if (!options.scheduler) return;

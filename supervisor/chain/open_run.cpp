@@ -66,23 +66,21 @@ std::string move_old_run_aside(io::FileSystem& fs, Clock& clock, const rundir::L
   return target;
 }
 
-bool check_command(io::FileSystem& fs, const rundir::Layout& layout, const std::vector<std::string>& command,
-                   bool accept_changes) {
+std::optional<std::string> check_command(io::FileSystem& fs, const rundir::Layout& layout,
+                                         const std::vector<std::string>& command, bool accept_changes) {
   const auto record = rundir::read_run_record(fs, layout);
-  if (!record) return true;
+  if (!record) return "";
   std::error_code unknown;
   const std::string here = std::filesystem::current_path(unknown);
   if (!record->working_directory.empty() && record->working_directory != here)
     log_warning("this run was started in {}, now in {}: relative paths mean something else", record->working_directory,
                 here);
-  if (record->command.empty()) return true;
+  if (record->command.empty()) return "";
   const auto difference = command_difference(record->command, command);
-  if (!difference) return false;
-  if (!accept_changes)
+  if (difference && !accept_changes)
     fail(CKPT_ERR_CONFIG, "{} was started with another command: {}; add --accept-changes to go on with this one, "
          "--run NAME for a run of its own, or --fresh to start over", layout.directory(), *difference);
-  log_warning("going on with another command: {}", *difference);
-  return true;
+  return difference;
 }
 
 void write_run(io::FileSystem& fs, Clock& clock, const rundir::Layout& layout, rundir::Permissions permissions,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,10 +28,10 @@ bool may_move_old_run(io::FileSystem& fs, const rundir::Layout& layout, const ru
 std::string move_old_run_aside(io::FileSystem& fs, Clock& clock, const rundir::Layout& layout,
                                const rundir::DirectoryRules& rules);
 
-// Refuses (CKPT_ERR_CONFIG, with the difference) when the run was started with another command; `accept_changes`
-// warns instead. True: run.json must be written with this command.
-bool check_command(io::FileSystem& fs, const rundir::Layout& layout, const std::vector<std::string>& command,
-                   bool accept_changes);
+// What differs from the command that the run was started with, which is refused (CKPT_ERR_CONFIG) unless `accept_changes`;
+// "" when none is recorded, nullopt when it is the same: otherwise run.json must be written with this one.
+std::optional<std::string> check_command(io::FileSystem& fs, const rundir::Layout& layout,
+                                         const std::vector<std::string>& command, bool accept_changes);
 void write_run(io::FileSystem& fs, Clock& clock, const rundir::Layout& layout, rundir::Permissions permissions,
                const std::string& name, const std::vector<std::string>& command);
 
