@@ -93,8 +93,8 @@ std::optional<rundir::SnapshotId> newest_readable(io::FileSystem& fs, const std:
   return std::nullopt;
 }
 
-void refuse_lost_run(const rundir::Layout& layout, const rundir::Catalog& catalog, const ChainFacts& facts) {
-  if (facts.newest || !facts.ever_had_snapshots || !catalog.kept().empty()) return;
+void refuse_lost_run(const rundir::Layout& layout, const ChainFacts& facts) {
+  if (facts.newest || !facts.ever_had_snapshots || facts.has_kept) return;
   fail(CKPT_ERR_LOST, "{} had durable snapshots and none of them is left, so that its program would not start over; look "
        "at it with `ckpt ls`; to start from the beginning in a new run: ckptrun --fresh", layout.directory());
 }
@@ -126,6 +126,7 @@ void look_at_run(io::FileSystem& fs, const rundir::Layout& layout, const ChainOp
   ChainFacts facts = facts_of(fs, layout, blocks, options, preview);
   facts.newest = newest_readable(fs, entries, preview);
   facts.ever_had_snapshots = catalog.ever_had_snapshots();
+  facts.has_kept = !catalog.kept().empty();
   if (facts.owner == OwnerState::gone && (!facts.complete || facts.reopened))
     look_at_checkpoints(fs, layout, options, facts, preview);
   preview.decision = decide(facts, Event::starting);
@@ -134,7 +135,7 @@ void look_at_run(io::FileSystem& fs, const rundir::Layout& layout, const ChainOp
   const bool starts = preview.decision.action == Action::start_fresh || preview.decision.action == Action::resume;
   if (starts && options.strict && !options.accept_changes)
     refuse_changes(fs, layout, preview.blocks, look_around(options.program_path, options.command));
-  if (starts) refuse_lost_run(layout, catalog, facts);
+  if (preview.decision.action == Action::stop) refuse_lost_run(layout, facts);
 }
 
 void look_at_new_run(io::FileSystem& fs, const rundir::Layout& layout, const ChainOptions& options, Preview& preview) {

@@ -52,6 +52,10 @@ constexpr const char* checkpoints_are_lost =
     "this run had whole checkpoints and none is whole now, so that its program would start over; put one back, or start "
     "over with --fresh";
 
+constexpr const char* snapshots_are_lost =
+    "this run had durable snapshots and none is left, so that its program would not start over; put one back (of a fork that "
+    "was killed: type it again), or start over with --fresh";
+
 // A program without libckpt that left with "to be continued".
 bool gave_its_word(const ChainFacts& facts) {
   return facts.continued_before ||
@@ -62,6 +66,7 @@ Decision next_block(const ChainFacts& facts) {
   if (facts.checkpoint) return {Action::resume, checkpoints::describe(*facts.checkpoint)};
   if (facts.keeps_own && facts.had_checkpoints) return {Action::stop, checkpoints_are_lost};
   if (facts.newest) return {Action::resume, place(*facts.newest)};
+  if (facts.ever_had_snapshots && !facts.has_kept) return {Action::stop, snapshots_are_lost};
   if (facts.ever_had_snapshots) return {Action::start_fresh, "what is kept by name: of its snapshots none is left"};
   if (gave_its_word(facts)) return {Action::start_fresh, "where its program left off, by files of its own"};
   return {Action::start_fresh, "the beginning"};

@@ -67,6 +67,7 @@ struct ChainFacts {
   bool reopened = false;                           // the user's explicit word to go on all the same
   bool continued_before = false;                   // the newest block before this ckptrun ended "to be continued"
   bool ever_had_snapshots = false;
+  bool has_kept = false;                           // snapshots under a name, outside retention
   std::optional<rundir::SnapshotId> newest;        // durable
   bool keeps_own = false;                          // the program writes its own checkpoints, where ckptrun looks for them:
   std::optional<checkpoints::Version> checkpoint;  // the newest whole one

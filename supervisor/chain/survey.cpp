@@ -28,6 +28,7 @@ void Survey::look_at_snapshots(ChainFacts& facts) const {
   const auto entries = run_.catalog.list();
   facts.newest = entries.empty() ? std::nullopt : std::optional(entries.front().id);
   facts.ever_had_snapshots = run_.catalog.ever_had_snapshots();
+  facts.has_kept = !run_.catalog.kept().empty();
 }
 
 void Survey::look_ahead(const ChainFacts& facts) {

@@ -75,8 +75,9 @@ void require_unowned(const RunView& view, const char* verb) {
 bool is_unfinished(io::FileSystem& fs, const rundir::Layout& layout) {
   const rundir::Catalog catalog(fs, layout, {});
   if (!catalog.ever_had_snapshots() || !catalog.list().empty()) return false;
-  return std::ranges::all_of(rundir::Blocks(fs, layout, {}).history(),
-                             [](const rundir::BlockSummary& block) { return block.claim.role == role && !block.end; });
+  return std::ranges::all_of(rundir::Blocks(fs, layout, {}).history(), [](const rundir::BlockSummary& block) {
+    return block.claim.role == role && (!block.end || block.end->writer != role);   // others may have noted that it was killed
+  });
 }
 
 Intervention::Intervention(io::FileSystem& fs, const RunView& view, const char* verb)

@@ -12,6 +12,7 @@
 #include "base/text.hpp"
 #include "chain/job_step.hpp"
 #include "io/publish.hpp"
+#include "tools/intervention.hpp"
 
 namespace ckpt::tools {
 namespace {
@@ -69,6 +70,12 @@ void read_what_has_not_begun(Situation& now, io::FileSystem& fs, const std::vect
   if (now.sent_is_gone) now.run.reason = fmt::format("array {} is gone without having begun", now.sent_array);
 }
 
+void read_what_is_left(Situation& now, io::FileSystem& fs) {
+  const rundir::Catalog catalog(fs, now.run.layout, now.run.permissions);
+  now.is_half_fork = is_unfinished(fs, now.run.layout);
+  now.has_nothing_left = now.run.snapshots.empty() && catalog.ever_had_snapshots() && catalog.kept().empty();
+}
+
 double work_left_seconds(const Situation& now) {
   const auto& progress = now.run.progress;
   if (!progress || progress->total <= 0 || !now.pace.seconds_per_unit) return -1;
@@ -113,6 +120,7 @@ void read_how_to_go_on(Situation& now, io::FileSystem& fs) {
 }
 
 std::string advice_for_interrupted(const Situation& now) {
+  if (now.has_nothing_left) return "put one of its snapshots back, or start it over with --fresh: none is left to go on from";
   if (const std::size_t waiting = waiting_blocks(now); waiting > 0)
     return fmt::format("nothing: what waits goes on ({} of array {})", count_of(waiting, "block"), now.queue->array_id);
   if (!now.line_to_go_on.empty()) return "to go on from the newest snapshot type: " + now.line_to_go_on;
@@ -126,6 +134,7 @@ Situation look_at(io::FileSystem& fs, const rundir::Layout& layout) {
   const auto submissions = submissions_of(fs, now.run);
   if (!submissions.empty()) now.sent_array = submissions.back().array_id;
   if (now.run.state == RunState::empty) read_what_has_not_begun(now, fs, submissions);
+  if (!now.run.may_be_running()) read_what_is_left(now, fs);
   std::vector<BlockView> blocks = view_newest_blocks(fs, now.run, blocks_shown);
   if (blocks.empty()) return now;
   add_live_word(now.run, blocks.back());
@@ -148,6 +157,7 @@ Situation look_at(io::FileSystem& fs, const rundir::Layout& layout) {
 
 std::string advice(const Situation& now) {
   const std::string name = now.run.name;
+  if (now.is_half_fork) return "type again the ckpt fork that was to make this run: it was killed";
   switch (now.run.state) {
     case RunState::running: return advice_for_running(now);
     case RunState::complete: return "nothing";

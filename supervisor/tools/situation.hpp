@@ -23,6 +23,8 @@ struct Situation {
   std::string sent_array;                       // the newest that was submitted for it; empty: none
   bool sent_is_gone = false;                    // no block began, and nothing of what was submitted waits or runs
   std::optional<supervisor::QueueFacts> queue;  // where Slurm starts the blocks and says what waits
+  bool is_half_fork = false;                    // a ckpt fork that was killed
+  bool has_nothing_left = false;                // of snapshots that it once had
   std::string line_to_go_on;                    // what a person types where nothing that waits does it; empty: not known
   Pace pace;
   Waits waits;

@@ -254,8 +254,7 @@ def test_a_fork_that_was_killed_does_not_begin_from_zero(ckpt, counter, tool, bi
     ckpt("fork", "a", "b", "--allow-volatile")
     half_forked(work / "ckpt-runs/b")
     told = tool("ckptrun", "-r", "b", "--allow-volatile", "--", bin_directory / "checked_counter", 20, 1000, 10, work / "log", 10)
-    assert told.returncode != 0 and "none is left" in told.stderr
-    assert "fresh" not in (work / "log").read_text()
+    assert told.returncode == 124 and "none is left" in told.stderr and not (work / "log").exists()
 
 
 def test_a_fork_that_was_killed_may_be_made_again(ckpt, counter, work):
@@ -265,6 +264,16 @@ def test_a_fork_that_was_killed_may_be_made_again(ckpt, counter, work):
     assert ckpt("fork", "a", "b", "--at", 40, "--allow-volatile").returncode == 0
     assert counter("b")[0] == "restored 40 exact"
     assert "is there already" in ckpt("fork", "a", "b").stderr
+
+
+def test_status_says_what_finishes_a_fork_that_was_killed(ckpt, counter, tool_json, tool, work):
+    counter("a")
+    ckpt("fork", "a", "b", "--allow-volatile")
+    half_forked(work / "ckpt-runs/b")
+    assert "ckpt fork" in tool_json("ckpt", "status", "b")["to_do"]
+    tool("ckptrun", "-r", "b", "--allow-volatile", "--", "true")       # refused: it is still to be finished
+    assert ckpt("fork", "a", "b", "--allow-volatile").returncode == 0
+    assert "same command" in tool_json("ckpt", "status", "b")["to_do"]
 
 
 def test_a_fork_is_not_complete_by_a_program_that_never_opened_it(ckpt, counter, tool, tool_json):
@@ -331,8 +340,7 @@ def test_a_run_that_was_half_removed_does_not_begin_from_zero(ckpt, counter, too
     with unremovable(work / "ckpt-runs/a/logs"):
         assert ckpt("rm", "a", "--yes").returncode == 125
     told = tool("ckptrun", "-r", "a", "--allow-volatile", "--", bin_directory / "checked_counter", 20, 1000, 10, work / "log", 10)
-    assert told.returncode != 0 and "none is left" in told.stderr
-    assert "fresh" not in (work / "log").read_text()
+    assert told.returncode == 124 and "none is left" in told.stderr and not (work / "log").exists()
 
 
 @pytest.mark.parametrize("part", ["snapshots", "kept", "blocks"])

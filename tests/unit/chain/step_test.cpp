@@ -274,6 +274,14 @@ TEST_CASE("a crash of a run whose snapshots are all gone is not retried") {
   CHECK(contains(decision.reason, "none is left"));
 }
 
+TEST_CASE("a run whose snapshots are all gone is not started, unless some is kept by name") {
+  ChainFacts facts;
+  facts.ever_had_snapshots = true;
+  CHECK(decide(facts, Event::starting).action == Action::stop);
+  facts.has_kept = true;
+  CHECK(decide(facts, Event::starting).action == Action::start_fresh);
+}
+
 TEST_CASE("a program that could not be started is not tried again") {
   Story story;
   story.block(Outcome::stopped, 10);
