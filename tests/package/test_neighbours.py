@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is installed carries its libraries inside, and lives in one process with others of the same names."""
+import importlib.util
 import os
 import pathlib
 import re
@@ -132,8 +133,16 @@ H5PY_FIRST = "import h5py\nuse = load()\n"
 H5PY_LAST = "use = load()\nassert use(b'early') == 0\nimport h5py\n"
 
 
+def hdf5_of_h5py():
+    """The library in h5py's wheel: HDF5 2, and its names are without versions."""
+    [library] = pathlib.Path(importlib.util.find_spec("h5py").origin).parents[1].glob("h5py.libs/libhdf5-*.so*")
+    assert " T H5Fcreate\n" in answer("nm", "-D", library)
+    return {"LD_PRELOAD": str(library), "LD_LIBRARY_PATH": str(library.parent)}
+
+
+@pytest.mark.parametrize("for_all", [False, True], ids=["HDF5 of its own", "HDF5 for the whole process"])
 @pytest.mark.parametrize("order", [H5PY_FIRST, H5PY_LAST], ids=["h5py first", "ckpt first"])
-def test_a_python_with_h5py(build, tmp_path, order):
+def test_a_python_with_h5py(build, tmp_path, order, for_all):
     build("use.so", "-shared -fPIC {ckpt}", ("use_ckpt.c",))
     script = tmp_path / "script.py"
     script.write_text("import ctypes\ndef load(): return ctypes.CDLL('./use.so').use_ckpt\n" + order + """
@@ -149,5 +158,6 @@ with h5py.File("run/snapshots/step-000000000007-b0001.h5") as file:
     assert (file["state/group/state"][:] == [i + 7 for i in range(100000)]).all()
 assert use(b"again") == 0
 """)
-    result = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    result = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+                            env=os.environ | (hdf5_of_h5py() if for_all else {}))
     assert (result.returncode, result.stderr) == (0, "")
