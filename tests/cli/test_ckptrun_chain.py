@@ -139,6 +139,14 @@ def test_a_run_whose_snapshots_are_all_gone_is_not_tried_again_and_again(linked,
     assert len(outcomes(run)) == 2
 
 
+def test_a_program_that_comes_when_a_newer_block_has_begun_computes_nothing(tool, bin_directory, work, run):
+    newer = f'cp {run}/blocks/0001.json {run}/blocks/0002.json; exec "$0" "$@"'
+    counter = [bin_directory / "checked_counter", 20, 1000, 10, work / "log", 10]
+    done = tool("ckptrun", "-r", "a", "--", "sh", "-c", newer, *counter)
+    assert done.returncode != 0 and "block 1 of run" in done.stderr and "no longer the newest" in done.stderr
+    assert [line.split()[0] for line in (work / "log").read_text().splitlines()] == ["start", "left"]
+
+
 def test_only_one_program_of_a_block_is_served(tool, bin_directory):
     fake = bin_directory / "fake_program"
     done = tool("ckptrun", "-r", "a", "--", "sh", "-c",
