@@ -50,6 +50,16 @@ def test_linked_and_stopped_is_continued_whatever_the_code(linked, run, code):
     assert "block 2 starts from step 5 (block 1)" in done.stderr
 
 
+def test_a_block_that_fell_back_and_comes_to_the_step_of_the_damaged_snapshot_again_made_progress(tool, bin_directory, run):
+    fake, damaged = bin_directory / "fake_program", run / "snapshots/step-000000000010-b0001.h5"
+    done = tool("ckptrun", "-r", "a", "--", "sh", "-c",
+                f'case $CKPT_BLOCK in 1) exec {fake} attach snapshot:5 snapshot:10 end:stopped exit:85;; '
+                f'2) mv {damaged} {damaged}.damaged-b0002; exec {fake} attach snapshot:10 end:stopped exit:85;; '
+                f'*) exec {fake} attach end:finished;; esac')
+    assert done.returncode == 0, done.stderr
+    assert decisions(run) == ["resume", "resume", "complete"]
+
+
 def test_linked_and_finished_counts_when_only_the_station_heard_it(linked, run):
     assert linked("attach", "snapshot:5", "tell:finished").returncode == 0
     assert outcomes(run) == ["finished"]
