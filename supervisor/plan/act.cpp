@@ -175,11 +175,12 @@ void Planning::check_with_site(std::uint64_t tasks, std::uint64_t arrays) const 
                   .limit_seconds = knowledge_.limit.seconds,
                   .tasks = tasks,
                   .are_trials = request_.trials.has_value(),
-                  .cpus = request_.resources.cpus,
+                  .cpus = job_ ? job_->cpus_per_task : request_.resources.cpus,
                   .memory = request_.resources.memory,
                   .gpus = request_.resources.gpus,
                   .nodes = job_ ? job_->nodes : "",
                   .tasks_side_by_side = job_ ? job_->tasks : "",
+                  .tasks_per_node = job_ ? job_->tasks_per_node : "",
                   .jobs = tasks * arrays,
                   .account = request_.resources.account,
                   .qos = request_.resources.qos};

@@ -263,7 +263,11 @@ Job job_of(const Request& request) {
   if (!request.script.empty()) take_script(request, job);
   auto options = options_of(request, job.script ? &*job.script : nullptr);
   job.nodes = options["nodes"];
-  if (!options.contains("overcommit")) job.tasks = options["ntasks"];
+  job.cpus_per_task = request.resources.cpus.empty() ? options["cpus-per-task"] : request.resources.cpus;
+  if (!options.contains("overcommit")) {
+    job.tasks = options["ntasks"];
+    job.tasks_per_node = options["ntasks-per-node"];
+  }
   if (job.script) return job;
   refuse_other_directory(request, nullptr);
   job.run = request.run.empty() ? supervisor::identify_run_of_command(request.command)

@@ -36,7 +36,8 @@ struct Job {
   std::string name;                         // of the job
   std::string partition;                    // empty: the site's default
   std::optional<double> own_limit_seconds;  // as script or environment say
-  std::string nodes, tasks;                 // of srun, in one job: as script or --job-option say
+  // Of one job, as script and options say; tasks are those of srun.
+  std::string nodes, tasks, tasks_per_node, cpus_per_task;
 };
 // Where it runs: here; empty: where the user's --chdir says.
 std::string directory_of_job(const Request& request);

@@ -121,10 +121,12 @@ std::string beyond_partition(const Partition& partition, const Wish& wish) {
   if (nodes && partition.node_count && *nodes > *partition.node_count)
     return fmt::format("partition {} has {} nodes, and the job asks for {}: ask for fewer (--nodes)", partition.name,
                        *partition.node_count, *nodes);
-  const auto tasks = number(wish.tasks_side_by_side);
-  if (tasks && partition.cpu_count && *tasks > *partition.cpu_count)
-    return fmt::format("partition {} has {} CPUs, and the job asks for {} tasks: ask for fewer (--ntasks)",
-                       partition.name, *partition.cpu_count, *tasks);
+  const std::uint64_t on_each = nodes.value_or(1) * number(wish.tasks_per_node).value_or(0);
+  const std::uint64_t tasks = number(wish.tasks_side_by_side).value_or(on_each);
+  const std::uint64_t cpus = number(wish.cpus).value_or(1);
+  if (partition.cpu_count && tasks * cpus > *partition.cpu_count)
+    return fmt::format("partition {} has {} CPUs, and the job asks for {} tasks{}: ask for fewer (--ntasks)",
+                       partition.name, *partition.cpu_count, tasks, cpus > 1 ? fmt::format(" of {} CPUs", cpus) : "");
   return {};
 }
 

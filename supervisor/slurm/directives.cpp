@@ -14,8 +14,9 @@ std::string long_name(std::string_view option) {
     char letter;
     const char* name;
   };
-  constexpr Name names[] = {{'a', "array"}, {'A', "account"}, {'D', "chdir"},     {'J', "job-name"}, {'n', "ntasks"},
-                            {'N', "nodes"}, {'o', "output"},  {'p', "partition"}, {'q', "qos"},      {'t', "time"}};
+  constexpr Name names[] = {{'a', "array"},  {'A', "account"},  {'c', "cpus-per-task"}, {'D', "chdir"},
+                            {'J', "job-name"}, {'n', "ntasks"}, {'N', "nodes"},         {'o', "output"},
+                            {'p', "partition"}, {'q', "qos"},   {'t', "time"}};
   for (const Name& one : names)
     if (option == std::string_view(&one.letter, 1)) return one.name;
   return std::string(option);

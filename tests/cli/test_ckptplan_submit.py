@@ -347,6 +347,9 @@ def test_programs_are_told_what_was_sent(tool_json, site, work):
     ([*KNOWN, "--cpus", "9"], ["no node of partition main has 9 CPUs (at most 8)"]),
     ([*KNOWN, "--job-option=--nodes=3-4"], ["partition main has 2 nodes, and the job asks for 3"]),
     ([*KNOWN, "--job-option=-n17"], ["partition main has 16 CPUs, and the job asks for 17 tasks"]),
+    ([*KNOWN, "--cpus", "8", "--job-option=--ntasks=3"], ["has 16 CPUs, and the job asks for 3 tasks of 8 CPUs"]),
+    ([*KNOWN, "--job-option=-n2", "--job-option=-c9"], ["no node of partition main has 9 CPUs"]),
+    ([*KNOWN, "--job-option=-N2", "--job-option=--ntasks-per-node=9"], ["has 16 CPUs, and the job asks for 18 tasks:"]),
     ([*KNOWN, "--mem", "17000"], ["no node of partition main has 16.6 GiB of memory (at most 15.6 GiB)"])])
 def test_what_the_site_would_reject_is_refused_before(refused, arguments, words):
     line = refused(*arguments, "--submit", "--", "true")
