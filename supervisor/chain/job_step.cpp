@@ -25,6 +25,7 @@ const rundir::Submission* first_of_chain(const std::vector<rundir::Submission>& 
 
 JobStep go_on(const JobFacts& facts) {
   if (facts.queue.waiting.value_or(1) > 0) return {};   // not told: better one block too few than two chains
+  if (!facts.queue.begun.empty()) return {};
   if (facts.blocks_may_send == 0 || !facts.extended_by.empty() || facts.queue.was_cut_short)
     return {false, QueueStep::tell_how_to_extend, std::max<std::uint64_t>(facts.blocks_needed, 1)};
   const std::uint64_t wanted = facts.blocks_needed > 0 ? facts.blocks_needed : blocks_when_unknown;

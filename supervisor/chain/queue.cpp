@@ -44,6 +44,8 @@ std::string Queue::carry_out(const JobStep& step, const JobFacts& facts, std::ui
     case QueueStep::tell_how_to_extend: return tell(facts, step.blocks);
     case QueueStep::nothing: break;
   }
+  if (queue.waiting == 0 && !queue.begun.empty())
+    return fmt::format("it goes on with {}, which has begun already; nothing to do", queue.begun);
   if (queue.waiting) return fmt::format("it goes on with the {}; nothing to do", tasks_of(queue));
   return fmt::format("whether a task waits the scheduler does not say now; if none does, {}",
                      how_to_go_on(std::max<std::uint64_t>(facts.blocks_needed, 1)));

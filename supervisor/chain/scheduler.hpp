@@ -31,6 +31,7 @@ struct QueueFacts {
                                        // out; nullopt: the scheduler did not say
   std::string waits_in;                // the first array of which some wait, this one or one that extends it
   bool was_cut_short = false;          // nothing waits because a person has cancelled it, and not because all of it ran
+  std::string begun{};                 // "task 6 of array 4711": runs beside us, and goes on when we have left the run
 };
 
 struct Extension {

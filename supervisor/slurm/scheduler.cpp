@@ -75,6 +75,14 @@ std::string without_mark(std::string_view comment) {
   return kept;
 }
 
+// Slurm starts the next task while our job is ending already: after its limit, a preemption, a scancel. Of two blocks that
+// are alive at once the lost one does not run, as far as Slurm knows.
+bool runs_beside_us(const Job& job, const JobEnvironment& us) {
+  return job.tasks && job.tasks->single() && job.id != us.id && holds_nodes(job.state) && job.state != JobState::completing;
+}
+
+std::string name_of_task(const Job& job) { return fmt::format("task {} of array {}", *job.tasks->single(), job.array_id); }
+
 }  // namespace
 
 std::vector<std::string> arrays_of_chain(const std::vector<rundir::Submission>& submissions,
@@ -174,6 +182,8 @@ QueueFacts SlurmScheduler::queue() {
     if (more.value_or(0) > 0 && facts.waits_in.empty()) facts.waits_in = id;
     if (more != 0 && (*is_chain_ || id != array_id())) arrays_to_cancel_.push_back(id);   // of a sweep not ourselves
     facts.waiting = facts.waiting && more ? std::optional(*facts.waiting + *more) : std::nullopt;
+    for (const Job& job : answer.jobs)
+      if (*is_chain_ && runs_beside_us(job, job_)) facts.begun = name_of_task(job);
   };
   add(array_id(), own);
   for (const std::string& other : other_arrays()) add(other, show_array(clock_, other, patient_));

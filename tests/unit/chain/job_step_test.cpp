@@ -59,6 +59,12 @@ TEST_CASE("work that goes on is left to a task that waits") {
   }
 }
 
+TEST_CASE("work that goes on is left to a task that has begun while this job ends") {
+  JobFacts facts = some_facts(0);
+  facts.queue.begun = "task 6 of array 4711";
+  CHECK(step_after(Action::resume, facts).queue == QueueStep::nothing);
+}
+
 TEST_CASE("where no task waits a planned chain is extended by what is needed, and by no more than it may have") {
   CHECK(step_after(Action::resume, some_facts(0)).queue == QueueStep::extend);
   CHECK(step_after(Action::resume, some_facts(0)).blocks == 3);

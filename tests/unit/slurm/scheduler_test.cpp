@@ -89,6 +89,16 @@ TEST_CASE("a chain's waiting tasks are counted, whatever records they are in") {
   CHECK(facts.waiting == 5);
 }
 
+TEST_CASE("a task that has begun while our job is ending goes on, and nobody is told to send another one") {
+  InJob job;
+  job.array("8", record("9", "8", "1", "ArrayTaskThrottle=1 JobState=COMPLETING Restarts=0") + record("8", "8", "2", running));
+  const QueueFacts facts = job.scheduler.queue();
+  CHECK(facts.waiting == 0);
+  CHECK(facts.begun == "task 2 of array 8");
+  job.array("8", record("9", "8", "1", running) + record("8", "8", "2", "ArrayTaskThrottle=1 JobState=COMPLETING Restarts=0"));
+  CHECK(job.scheduler.queue().begun.empty());
+}
+
 TEST_CASE("where nothing waits behind a task that is not the last one, a person has cancelled it") {
   for (const auto& [task, last, restarts, cut_short] :
        {std::tuple{"1", "3", 0u, true}, {"3", "3", 0u, false}, {"1", "3", 1u, false}, {"1", "", 0u, false}}) {
