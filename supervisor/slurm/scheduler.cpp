@@ -41,15 +41,22 @@ std::size_t waiting_tasks(const Job& job, const std::optional<std::uint64_t>& ta
   return job.tasks->count();
 }
 
+// As the job was sent, in whole minutes as Slurm counts: it may have been changed since, for this one task.
+double limit_at_first(const Job& job, const EndTime& end) {
+  constexpr double minute = 60, rounding = 1e-6;
+  const double whole = end.whole_seconds();
+  return std::isfinite(whole) ? minute * std::ceil(whole / minute - rounding) : job.limit_seconds.value_or(0);
+}
+
 // The run is named after the job and lies in its folder: without these another run would start from the beginning.
-JobOptions options_of(const Job& job) {
+JobOptions options_of(const Job& job, double limit_seconds) {
   Resources resources;
   resources.account = job.account;
   resources.partition = job.partition;
   resources.qos = job.qos;
   JobShape shape;
   shape.name = job.name;
-  if (std::isfinite(job.limit_seconds.value_or(0))) shape.limit_seconds = job.limit_seconds.value_or(0);
+  if (std::isfinite(limit_seconds)) shape.limit_seconds = limit_seconds;
   shape.working_directory = job.work_directory;
   JobOptions options = resource_options(resources);
   for (std::string& option : job_options(shape)) options.push_back(std::move(option));
@@ -135,9 +142,10 @@ JobAnswer SlurmScheduler::look_at_own_array() {
   // A throttle can be changed at any time; what was submitted as a chain stays one.
   if (const auto submission = is_chain_ ? std::nullopt : own_submission()) is_chain_ = submission->sweep_arrays.empty();
   for (const Job& job : answer.jobs) {
-    if (!job.command.empty() || job_.array_id.empty()) {
+    const bool is_ours = job.id == job_.id;
+    if ((!job.command.empty() || job_.array_id.empty()) && (is_ours || script_.empty())) {
       script_ = job.command;
-      options_ = options_of(job);
+      options_ = options_of(job, is_ours ? limit_at_first(job, end_) : job.limit_seconds.value_or(0));
       comment_ = job.comment;
     }
     if (!is_chain_ && job.array_id == array_id() && job.tasks) is_chain_ = job.throttle == 1;

@@ -319,6 +319,25 @@ TEST_CASE("the line that goes on makes the same job of the script, whatever was 
         "'--chdir=/home/alice/my runs' /home/alice/job.sh --lr 0.1");
 }
 
+TEST_CASE("the line that goes on has our own limit, whatever became of an earlier task's") {
+  InJob job;
+  job.array("8", record("9", "8", "1", running + " TimeLimit=00:06:00") + record("10", "8", "2", running + " TimeLimit=00:03:00"));
+  job.scheduler.queue();
+  CHECK(job.scheduler.line_to_extend(2) ==
+        "sbatch --array=1-2%1 --time=0-00:06:00 --chdir=/home/alice /home/alice/job.sh --lr 0.1");
+}
+
+TEST_CASE("a limit that was changed meanwhile is not handed on") {
+  InJob job;
+  const std::string began = running + " StartTime=2026-11-28T10:00:00 EndTime=2026-11-28T10:06:00 TimeLimit=00:06:00";
+  job.array("9", record("9", "8", "1", began));
+  job.scheduler.end().first_end();
+  job.array("8", record("9", "8", "1", running + " StartTime=2026-11-28T10:00:00 EndTime=2026-11-28T10:02:00 TimeLimit=00:02:00"));
+  job.scheduler.queue();
+  CHECK(job.scheduler.line_to_extend(2) ==
+        "sbatch --array=1-2%1 --time=0-00:06:00 --chdir=/home/alice /home/alice/job.sh --lr 0.1");
+}
+
 TEST_CASE("a job without a limit is sent again without one") {
   InJob job;
   job.array("8", record("9", "8", "1", running + " TimeLimit=UNLIMITED"));
