@@ -55,6 +55,7 @@ class Chain {
   void announce(std::uint64_t block, const std::string& from);
   std::optional<Decision> wait_a_little(const std::string& owner);   // why not any longer
   Decision asked_to_stop() const;
+  Decision asked_while_waiting(const std::string& owner) const;
   std::optional<Decision> asked_between_jobs();
   double job_end() const;                            // monotonic seconds, as known now
   double seconds_left() const;
@@ -72,6 +73,7 @@ class Chain {
   JobFacts look_at_queue(const Decision& decision);
   int conclude(const Decision& decision);
   void conclude_job(const Decision& decision);
+  bool goes_on_elsewhere(const Decision& decision) const;
   void cancel_rest_of_array(const Decision& decision);
   void write_last_status(const Decision& decision);
   int exit_code(const Decision& decision) const { return exit_code_of(decision, last_here(), options_.blocks_are_jobs); }
@@ -206,6 +208,12 @@ Decision Chain::asked_to_stop() const {
   return {options_.blocks_are_jobs ? Action::hand_on : Action::leave, *run_.signals.stop_reason()};
 }
 
+Decision Chain::asked_while_waiting(const std::string& owner) const {
+  Decision decision = asked_to_stop();
+  decision.reason += fmt::format(" while it waited for the run, which is in use ({})", owner);
+  return decision;
+}
+
 // A stop that no block of this chain was there to hear.
 std::optional<Decision> Chain::asked_between_jobs() {
   if (!options_.blocks_are_jobs || blocks_here_ > 0 || !was_begun_by_this_chain(blocks_)) return std::nullopt;
@@ -266,7 +274,7 @@ void Chain::announce(std::uint64_t block, const std::string& from) {
 
 std::optional<Decision> Chain::wait_a_little(const std::string& owner) {
   if (!options_.wait) refuse_to_wait(layout_, facts_.owner, owner);
-  if (run_.signals.stop_reason()) return asked_to_stop();
+  if (run_.signals.stop_reason()) return asked_while_waiting(owner);
   if (seconds_left() <= engine::safety_margin(facts_.block_seconds))
     return Decision{Action::hand_on, fmt::format("the time of this job is up, and the run is still in use ({}); {}", owner,
                                                  how_to_free(facts_.owner, layout_))};
@@ -279,7 +287,7 @@ std::optional<Decision> Chain::wait_a_little(const std::string& owner) {
   }
   run_.signals.wait(run_.clock, wait_seconds_);
   wait_seconds_ = std::min(2 * wait_seconds_, options_.scheduler ? longest_wait_for_job_seconds : longest_wait_seconds);
-  if (run_.signals.stop_reason()) return asked_to_stop();
+  if (run_.signals.stop_reason()) return asked_while_waiting(owner);
   return std::nullopt;
 }
 
@@ -403,6 +411,12 @@ void Chain::cancel_rest_of_array(const Decision& decision) {
     log_info("{}", queue.cancel(facts));
 }
 
+// With a newer block, or with the owner for whom this job has waited in vain.
+bool Chain::goes_on_elsewhere(const Decision& decision) const {
+  const bool its_owner_lives = decision.action == Action::hand_on && facts_.owner == OwnerState::alive;
+  return decision.action == Action::superseded || (its_owner_lives && job_step_->queue == QueueStep::tell_how_to_extend);
+}
+
 void Chain::conclude_job(const Decision& decision) {
   if (!job_step_) {                                  // no block here
     limit_questions(StopCause::nobody);
@@ -410,8 +424,7 @@ void Chain::conclude_job(const Decision& decision) {
     job_step_ = next_in_job(decision, CrashKind::program, job_facts_);
   }
   Queue queue(run_.fs, *options_.scheduler, layout_, permissions_);
-  const bool ours = decision.action != Action::superseded;
-  std::string next = ours ? queue.carry_out(*job_step_, job_facts_, survey_.newest_block) : "nothing to do here";
+  std::string next = goes_on_elsewhere(decision) ? "nothing to do here" : queue.carry_out(*job_step_, job_facts_, survey_.newest_block);
   if (decision.action == Action::leave) next += "; to go on, submit it again";
   status_.set("next", next);
   log(is_bad(decision.action) ? LogLevel::error : LogLevel::info, "{}",

@@ -374,6 +374,20 @@ def test_a_block_waits_for_the_job_before_it_as_long_as_slurm_says_that_it_lives
     assert json.loads((run / "blocks/0001.end.json").read_text())["outcome"] == "abandoned"
 
 
+def test_a_block_that_waits_in_vain_says_for_whom_and_that_nothing_is_to_do(job, start_job, eventually, run, slurm):
+    job("attach", "snapshot:5", "end:stopped", "exit:85")
+    claim_of_other_node(run)
+    slurm["scontrol-show-job-4712.out"] = record("4712", "1", "RUNNING")
+    slurm[f"scontrol-show-job-{ARRAY}.out"] = record()
+    block = start_job("attach", "end:finished")
+    eventually(lambda: "waiting: this run is in use" in block.err.read_text())
+    block.send_signal(signal.SIGTERM)
+    assert block.wait(60) == 0
+    last = block.err.read_text().splitlines()[-1]
+    assert "SIGTERM to ckptrun while it waited for the run, which is in use (block 1: job 4712" in last
+    assert last.endswith("; nothing to do here")
+
+
 def test_a_job_killed_for_memory_without_a_word_is_a_crash_like_any_other(job, run, slurm):
     job("attach", "snapshot:5", "end:stopped", "exit:85")
     claim_of_other_node(run)
