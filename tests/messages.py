@@ -23,7 +23,8 @@ NO_REASONS = {
     "which call of HDF5 failed": ["libckpt/snapshot/"],
 }
 # In the others, but nothing that is said: what is looked for in the output of programs, the content of a file, a label.
-NOT_SAID = {"No CUDA GPUs are available", "Traceback (most recent call last)", "Unable to open file", "No route to host",
+NOT_SAID = {"No CUDA GPUs are available", ": Out Of Memory", "Traceback (most recent call last)",
+            "Unable to open file", "No route to host",
             "Unable to contact slurm controller", "Zero Bytes were transmitted", "Configuration data as of",
             "Model: \\t\\t NVIDIA H100", "…: ……, since …", "block …: program …", "block …: ……, since …", "pid … on …",
             "this run has had durable snapshots", "exit code 3; it came before …", "a repository of its own",

@@ -467,7 +467,7 @@ BlockResult RunningBlock::finish(int exec_error) {
 }
 
 void RunningBlock::blame(BlockResult& result) const {
-  const CrashCause cause = witness_.cause(result.signal, run_.layout.block_log(plan_.block));
+  const CrashCause cause = witness_.cause(run_.layout.block_log(plan_.block));
   result.crash = cause.kind;
   result.reason = explain(result.reason, cause, plan_.node);
 }

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <iterator>
+#include <optional>
 #include <vector>
 
 #include "staging/area.hpp"
@@ -27,7 +27,6 @@ struct Sign {
 constexpr Sign signs[] = {{"out of memory", CrashKind::memory},
                           {"OutOfMemory", CrashKind::memory},
                           {"out-of-memory", CrashKind::memory},
-                          {"oom-kill", CrashKind::memory},
                           {"std::bad_alloc", CrashKind::memory},
                           {"MemoryError", CrashKind::memory},
                           {"annot allocate memory", CrashKind::memory},
@@ -47,6 +46,11 @@ constexpr Sign signs[] = {{"out of memory", CrashKind::memory},
                           {"No CUDA GPUs are available", CrashKind::device},
                           {"no CUDA-capable device", CrashKind::device}};
 
+// Words of slurmstepd and srun for what the kernel did in a step, whose memory is counted in a group of its own.
+constexpr std::string_view steps_killed_for_memory[] = {"oom-kill event", "oom_kill event", ": Out Of Memory"};
+constexpr const char* killed_for_memory =
+    "the kernel killed it because the job's memory was used up; ask for more (--mem), or use less";
+
 std::vector<std::string_view> last_lines(std::string_view output) {
   std::vector<std::string_view> lines;   // newest first
   while (!output.empty() && lines.size() < most_lines_read) {
@@ -64,6 +68,10 @@ std::optional<CrashKind> kind_of(std::string_view line) {
   for (const Sign& sign : signs)
     if (line.find(sign.text) != std::string_view::npos) return sign.kind;
   return std::nullopt;
+}
+
+bool tells_of_killed_step(std::string_view line) {
+  return std::ranges::any_of(steps_killed_for_memory, [&](std::string_view words) { return line.find(words) != line.npos; });
 }
 
 std::string shown(std::string_view line) {
@@ -129,6 +137,7 @@ CrashCause read_last_words(std::string_view output) {
   const std::vector<std::string_view> lines = last_lines(output);
   for (const std::string_view line : lines) {
     if (is_ours(line)) continue;
+    if (tells_of_killed_step(line)) return {CrashKind::memory, killed_for_memory};
     if (const auto kind = kind_of(line)) return {*kind, shown(line)};
   }
   return {CrashKind::program, exception_of_traceback(lines)};
@@ -136,9 +145,9 @@ CrashCause read_last_words(std::string_view output) {
 
 Witness::Witness() : output_size_(size_of(standard_error)), killed_for_memory_(staging::processes_killed_for_memory()) {}
 
-CrashCause Witness::cause(std::optional<int> signal, const std::string& log) const {
-  if (signal == SIGKILL && staging::processes_killed_for_memory() > killed_for_memory_)
-    return {CrashKind::memory, "the kernel killed it because the job's memory was used up; ask for more (--mem), or use less"};
+// Whatever the exit code: a shell makes 137 of the kill of its child, a program that lost a worker fails in words of its own.
+CrashCause Witness::cause(const std::string& log) const {
+  if (staging::processes_killed_for_memory() > killed_for_memory_) return {CrashKind::memory, killed_for_memory};
   const std::string words = text_since(standard_error, output_size_);
   return read_last_words(words.empty() ? text_since(log.c_str(), 0) : words);
 }

@@ -6,7 +6,6 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,7 +33,7 @@ CrashCause read_last_words(std::string_view output);
 class Witness {
  public:
   Witness();
-  CrashCause cause(std::optional<int> signal, const std::string& log) const;
+  CrashCause cause(const std::string& log) const;
 
  private:
   off_t output_size_ = 0;

@@ -135,11 +135,14 @@ def test_a_program_that_crashes_again_and_again_at_the_same_step_stops_the_chain
 
 
 @pytest.mark.slurm("--memory")
-def test_a_program_that_is_killed_for_memory_says_so_and_what_to_ask_for(cluster, run):
-    job = cluster.sbatch("exec ckptrun -r count -- python3 -c 'bytearray(400 << 20)'", "--mem=100")
+@pytest.mark.parametrize("start, end", [
+    ("{}", "killed by SIGKILL"), ("sh -c '{}; exit $?'", "exit code 137"), ("srun {}", "exit code 1:")])
+def test_a_program_that_is_killed_for_memory_says_so_and_what_to_ask_for(cluster, run, start, end):
+    greedy = 'python3 -c "bytearray(400 << 20)"'
+    job = cluster.sbatch(f"exec ckptrun -r count -- {start.format(greedy)}", "--mem=100")
     cluster.wait(job)
     last = next(line for line in cluster.output(job).splitlines() if "ended after" in line)
-    assert "killed by SIGKILL" in last and "the job's memory was used up; ask for more (--mem)" in last
+    assert end in last and "the job's memory was used up; ask for more (--mem)" in last
     assert run.events("ended", writer="ckptrun")[0]["crash"] == "memory"
 
 

@@ -51,10 +51,18 @@ TEST_CASE("a CUDA error is told as one, with the line that says it") {
 TEST_CASE("memory that ran out is told as that, also on a GPU") {
   for (const char* line : {"torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB", "MemoryError",
                            "terminate called after throwing an instance of 'std::bad_alloc'",
-                           "RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory",
-                           "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=7.batch. Some of your processes may "
-                           "have been killed by the cgroup out-of-memory handler."})
+                           "RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory"})
     CHECK(read_last_words(std::string("epoch 3\n") + line + "\n").kind == CrashKind::memory);
+}
+
+TEST_CASE("a step that was killed for memory is told with what helps") {
+  for (const char* line : {"slurmstepd: error: Detected 1 oom-kill event(s) in StepId=7.0. Some of your processes may "
+                           "have been killed by the cgroup out-of-memory handler.",
+                           "srun: error: n1: task 0: Out Of Memory"}) {
+    const CrashCause cause = read_last_words(std::string("epoch 3\n") + line + "\n");
+    CHECK(cause.kind == CrashKind::memory);
+    CHECK(cause.words.find("ask for more (--mem)") != std::string::npos);
+  }
 }
 
 TEST_CASE("any other traceback gives its exception") {
@@ -92,9 +100,9 @@ TEST_CASE("a witness reads what was written since it was called, and nothing old
   const ErrorFile file;
   file.write("CUDA error: of the block before\n");
   const Witness witness;
-  CHECK(witness.cause(std::nullopt, "").words.empty());
+  CHECK(witness.cause("").words.empty());
   file.write("ValueError: no traceback\nMemoryError\n");
-  CHECK(witness.cause(std::nullopt, "").kind == CrashKind::memory);
+  CHECK(witness.cause("").kind == CrashKind::memory);
 }
 
 TEST_CASE("a crash is explained once, with the node when another one may do") {
