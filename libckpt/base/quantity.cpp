@@ -115,6 +115,17 @@ std::string format_duration(double seconds) {
   return fmt::format("{} d {} h", whole / (24 * 60), whole / 60 % 24);
 }
 
+std::string format_duration_exactly(double seconds) {
+  if (!std::isfinite(seconds) || std::abs(seconds) < 99.5) return format_duration(seconds);
+  if (seconds < 0) return "-" + format_duration_exactly(-seconds);
+  const auto whole = static_cast<std::uint64_t>(std::llround(seconds));
+  const std::uint64_t days = whole / 86400, hours = whole / 3600, minutes = whole / 60 % 60;
+  const std::string rest = whole % 60 ? fmt::format(" {:02} s", whole % 60) : "";
+  if (hours == 0) return fmt::format("{} min{}", minutes, rest);
+  if (hours < 48) return fmt::format("{} h {:02} min{}", hours, minutes, rest);
+  return fmt::format("{} d {} h{}{}", days, hours % 24, whole % 3600 ? fmt::format(" {:02} min", minutes) : "", rest);
+}
+
 std::uint64_t parse_size(std::string_view text) {
   std::string_view rest = trim(text);
   std::optional<double> number;

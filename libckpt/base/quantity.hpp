@@ -14,6 +14,8 @@ namespace ckpt {
 double parse_duration(std::string_view text);
 // "0.8 s", "45 s", "12 min", "3 h 05 min", "2 d 4 h".
 std::string format_duration(double seconds);
+// The same to the second, for the terms of a sum: "23 h 42 min 42 s".
+std::string format_duration_exactly(double seconds);
 
 // Bytes. "4096", "512M", "4G", "4GiB", "1.5 GB": K, M, G, T are powers of 1024, KB, MB, … powers of 1000.
 std::uint64_t parse_size(std::string_view text);

@@ -39,7 +39,7 @@ std::string list_of_costs(const PlanFacts& facts, const Plan& plan, const char* 
   std::string text;
   const auto add = [&](const char* what, double seconds) {
     if (seconds <= 0) return;
-    text += fmt::format("{}{} {}", text.empty() ? "" : separator, what, format_duration(seconds));
+    text += fmt::format("{}{} {}", text.empty() ? "" : separator, what, format_duration_exactly(seconds));
   };
   add("start-up", facts.startup_seconds);
   add("restore", facts.restore_seconds);
@@ -51,18 +51,18 @@ std::string list_of_costs(const PlanFacts& facts, const Plan& plan, const char* 
 std::string too_long_unit(const PlanFacts& facts, const Plan& plan, double room_seconds) {
   if (room_seconds <= 0)
     return fmt::format("{} leave nothing of a block of {} for work: take a longer limit",
-                       list_of_costs(facts, plan, ", "), format_duration(facts.limit_seconds));
+                       list_of_costs(facts, plan, ", "), format_duration_exactly(facts.limit_seconds));
   return fmt::format("one {} ({}) does not fit a block ({} = {} - {}): put safe points within it, or take a longer limit",
-                     facts.unit, format_duration(facts.unit_seconds), format_duration(room_seconds),
-                     format_duration(facts.limit_seconds), list_of_costs(facts, plan, " - "));
+                     facts.unit, format_duration_exactly(facts.unit_seconds), format_duration_exactly(room_seconds),
+                     format_duration_exactly(facts.limit_seconds), list_of_costs(facts, plan, " - "));
 }
 
 std::string too_far_points(const PlanFacts& facts, const Plan& plan) {
   return fmt::format(
       "{}, and {} between two safe points do not fit a block of {}: put safe points closer together, or "
       "take a longer limit",
-      list_of_costs(facts, plan, ", "), format_duration(plan.costs.between_points),
-      format_duration(facts.limit_seconds));
+      list_of_costs(facts, plan, ", "), format_duration_exactly(plan.costs.between_points),
+      format_duration_exactly(facts.limit_seconds));
 }
 
 void fit_units(const PlanFacts& facts, Plan& plan) {

@@ -21,17 +21,7 @@ using tools::Tone;
 
 std::string percent(double share) { return fmt::format("{:.{}f} %", 100 * share, share < 0.0995 ? 2 : 1); }
 
-// To the second, so that the terms of the sum add up as they stand there.
-std::string exact(double seconds) {
-  if (!std::isfinite(seconds) || std::abs(seconds) < 99.5) return format_duration(seconds);
-  if (seconds < 0) return fmt::format("-{}", exact(-seconds));
-  const auto whole = static_cast<std::uint64_t>(std::llround(seconds));
-  const std::uint64_t days = whole / 86400, hours = whole / 3600, minutes = whole / 60 % 60;
-  const std::string rest = whole % 60 ? fmt::format(" {:02} s", whole % 60) : "";
-  if (hours == 0) return fmt::format("{} min{}", minutes, rest);
-  if (hours < 48) return fmt::format("{} h {:02} min{}", hours, minutes, rest);
-  return fmt::format("{} d {} h{}{}", days, hours % 24, whole % 3600 ? fmt::format(" {:02} min", minutes) : "", rest);
-}
+std::string exact(double seconds) { return format_duration_exactly(seconds); }
 
 std::string exact_or_unknown(const Known& known) { return known.is_known() ? exact(known.seconds) : "?"; }
 Cell source_of(const Known& known) {
@@ -44,6 +34,9 @@ std::string save_text(const Plan& plan) {
   return save_seconds(plan) > 0 ? "save " + exact(save_seconds(plan)) : "save not known";
 }
 
+// A second one is never begun. Then the room for the first is shown: less than nothing would be left in front of the next.
+bool only_one_fits(const Plan& plan) { return plan.rule == Rule::whole_units && plan.usable_seconds <= 0; }
+
 // Nothing is known of start-up, restore and save: then nothing is said of what they cost.
 std::string restart_share_text(const Plan& plan) {
   return plan.restart_seconds > 0 ? percent(plan.restart_share) : "?";
@@ -52,18 +45,22 @@ std::string restart_share_text(const Plan& plan) {
 Json if_known(const Plan& plan, double of_restarts) { return plan.restart_seconds > 0 ? Json(of_restarts) : Json(); }
 
 std::string lead_text(const PlanFacts& facts, const Plan& plan) {
+  if (only_one_fits(plan)) return fmt::format("{}, margin {}", save_text(plan), exact(plan.margin_seconds));
   const bool whole = plan.rule == Rule::whole_units;
   return fmt::format("{} {}, {}, margin {}", whole ? "the next " + facts.unit : "between safe points",
                      exact(plan.costs.between_points), save_text(plan), exact(plan.margin_seconds));
 }
 
+double seconds_for_work(const Plan& plan) { return plan.usable_seconds + (only_one_fits(plan) ? plan.costs.between_points : 0); }
+
 std::string rule_text(const PlanFacts& facts, const Plan& plan) {
-  const double ratio = std::max(0.0, plan.usable_seconds / facts.unit_seconds);
+  const double ratio = seconds_for_work(plan) / facts.unit_seconds;
   const std::string fit = fmt::format("/ {} = {:.2f}", exact(facts.unit_seconds), ratio);
   const std::string per_block = count_of(plan.units_per_block, facts.unit);
   if (plan.units_per_block >= facts.units_left) return fmt::format("{}: {}, all that is left", fit, per_block);
   if (plan.rule == Rule::parts_of_units)
     return fmt::format("{} {}s; safe points are closer, so parts count", fit, facts.unit);
+  if (only_one_fits(plan)) return fmt::format("{}, so {}; a second one would not fit", fit, per_block);
   return fmt::format("{}, so {}; safe points are {}s, and the one that runs then is finished", fit, per_block,
                      facts.unit);
 }
@@ -79,8 +76,9 @@ void add_arithmetic(Table& table, const Knowledge& knowledge, const PlanFacts& f
   table.add({"  block", exact(facts.limit_seconds), source_of(knowledge.limit)});
   table.add({"  - start-up", exact_or_unknown(knowledge.startup), source_of(knowledge.startup)});
   table.add({"  - restore", exact_or_unknown(knowledge.restore), source_of(knowledge.restore)});
-  table.add({"  - lead", exact(plan.lead_seconds), Cell(lead_text(facts, plan), Tone::faint)});
-  table.add({"  = for work", exact(plan.usable_seconds), Cell(rule_text(facts, plan), Tone::faint)});
+  const double lead = plan.lead_seconds - (seconds_for_work(plan) - plan.usable_seconds);
+  table.add({"  - lead", exact(lead), Cell(lead_text(facts, plan), Tone::faint)});
+  table.add({"  = for work", exact(seconds_for_work(plan)), Cell(rule_text(facts, plan), Tone::faint)});
 }
 
 std::string snapshot_text(const Plan& plan) {

@@ -71,6 +71,13 @@ def test_the_terms_of_the_sum_add_up_as_they_are_shown(plan, figures):
     assert ratio == pytest.approx(terms["= for work"] / terms["one epoch"], rel=0.01)
 
 
+@pytest.mark.parametrize("minutes, ratio", [(55, "1.08"), (59, "1.01")])
+def test_an_epoch_that_takes_most_of_a_block_is_planned_as_the_one_that_fits(plan, minutes, ratio):
+    rows = table(plan("--epochs", "30", "--epoch-time", f"{minutes}m", "--limit", "1h").stdout)
+    assert rows["- lead"] == ("30 s", "save not known, margin 30 s")
+    assert rows["= for work"] == ("59 min 30 s", f"/ {minutes} min = {ratio}, so 1 epoch; a second one would not fit")
+
+
 def test_without_a_scheduler_a_day_is_planned_with_and_that_is_said(plan):
     why = "by custom, as no Slurm answers here; --limit says otherwise"
     assert table(plan("--epochs", "300", "--epoch-time", "14m").stdout)["block"] == ("24 h 00 min", why)
@@ -125,7 +132,7 @@ def test_with_nothing_known_it_says_how_to_know(refused):
 
 def test_an_epoch_that_does_not_fit_is_refused_with_the_arithmetic(refused):
     assert refused("--epochs", "3", "--epoch-time", "26h", "--limit", "24h", "--startup", "10m") == (
-        "one epoch (26 h 00 min) does not fit a block (23 h 50 min = 24 h 00 min - start-up 10 min - margin 30 s): "
+        "one epoch (26 h 00 min) does not fit a block (23 h 49 min 30 s = 24 h 00 min - start-up 10 min - margin 30 s): "
         "put safe points within it, or take a longer limit")
 
 

@@ -66,6 +66,10 @@ TEST_CASE("what is no duration is refused with the text and an example") {
 }
 
 TEST_CASE("durations are written for people") {
+  CHECK(format_duration_exactly(85362) == "23 h 42 min 42 s");
+  CHECK(format_duration_exactly(3 * 86400 + 3600) == "3 d 1 h");
+  CHECK(format_duration_exactly(-100) == "-1 min 40 s");
+  CHECK(format_duration_exactly(45) == "45 s");
   CHECK(format_duration(0.0000004) == "0 us");
   CHECK(format_duration(0.00025) == "250 us");
   CHECK(format_duration(0.0123) == "12.3 ms");

@@ -112,7 +112,7 @@ TEST_CASE("what does not fit is refused with the arithmetic and the way out") {
   CHECK_THAT(
       make_plan(facts(3, 26 * hour, day)).refusal,
       Contains(
-          "one epoch (26 h 00 min) does not fit a block (23 h 56 min = 24 h 00 min - start-up 2 min - restore 20 s "
+          "one epoch (26 h 00 min) does not fit a block (23 h 56 min 28 s = 24 h 00 min - start-up 2 min - restore 20 s "
           "- save 42 s - margin 30 s)") &&
           Contains("put safe points within it"));
   CHECK_THAT(make_plan(facts(3, minute, 3 * minute)).refusal,
