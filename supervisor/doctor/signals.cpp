@@ -41,6 +41,11 @@ bool stands_aside(const std::string& word) {
          word.find_first_not_of("0123456789") == std::string::npos;
 }
 
+bool is_started_by_srun(const std::vector<std::string>& command) {
+  const auto before_program = std::ranges::find_if_not(command, stands_aside);
+  return std::find(command.begin(), before_program, "srun") != before_program;
+}
+
 std::string launcher_in(const std::vector<std::string>& command) {
   const auto first = std::ranges::find_if_not(command, stands_aside);
   if (first == command.end()) return "";
@@ -87,6 +92,8 @@ Finding check_launcher(const Facts& facts) {
                                      "the CKPT_ variables get there with --cleanenv, too; the run's directory must be "
                                      "there as well (--bind)", facts.run->container));
   const std::string launcher = launcher_in(facts.run->command);
+  if (launcher.empty() && is_started_by_srun(facts.run->command))
+    return good(subject, "srun is between ckptrun and the program of " + facts.run->name + ", and passes signals on to it");
   if (launcher.empty()) return good(subject, "none between ckptrun and the program of " + facts.run->name);
   if (facts.run->links_libckpt)
     return good(subject, fmt::format("{} is between ckptrun and the program, which hears of a stop through libckpt", launcher));

@@ -108,6 +108,12 @@ TEST_CASE("without exec: the job script of the run is looked at") {
   CHECK(has(finding.remedy, "before ckptrun in the job script of fashion"));
 }
 
+TEST_CASE("srun is named, and passes signals on") {
+  const Finding finding = check_launcher(with_run(site(), {"srun", "-n1", "./prog"}));
+  CHECK(finding.verdict == Verdict::good);
+  CHECK(has(finding.text, "srun is between"));
+}
+
 TEST_CASE("a launcher between ckptrun and a program without libckpt may swallow the stop") {
   using Words = std::vector<std::string>;
   for (const Words& command : {Words{"torchrun", "train.py"}, Words{"/opt/bin/uv", "run", "train.py"}, Words{"conda", "run", "x"},
