@@ -63,6 +63,7 @@ class Planning {
   const slurm::Partition* partition_meant() const;
   LearnedTimes learn() const;
   std::optional<Known> most_allowed() const;
+  const slurm::AccountLimits& account_limits() const;
   Known limit() const;
   ChainShape shape() const;
   void make();
@@ -81,6 +82,7 @@ class Planning {
   std::optional<Job> job_;
   const std::optional<slurm::Site>& site_;  // absent: no Slurm here
   const std::string& no_site_;              // why
+  mutable std::optional<slurm::AccountLimits> account_limits_;  // asked once
   Knowledge knowledge_;
   PlanFacts facts_;
   std::optional<Plan> plan_;  // absent: not enough is known
@@ -112,11 +114,23 @@ std::optional<Known> Planning::most_allowed() const {
   return std::nullopt;
 }
 
+// Nothing where they are not enforced.
+const slurm::AccountLimits& Planning::account_limits() const {
+  if (!account_limits_) {
+    const bool enforced = site_ && site_->configuration.lists("AccountingStorageEnforce", "limits");
+    account_limits_ = enforced ? slurm::ask_account_limits(clock_, identify_self().user, slurm::once(10)) : slurm::AccountLimits{};
+  }
+  return *account_limits_;
+}
+
 Known Planning::limit() const {
   if (request_.limit_seconds) return {*request_.limit_seconds, "given"};
   if (request_.rehearsed_units) return {rehearsal_limit_seconds, "enough for most rehearsals"};
   if (job_ && job_->own_limit_seconds) return {*job_->own_limit_seconds, "as the job script says"};
-  const std::optional<Known> most = most_allowed();
+  std::optional<Known> most = most_allowed();
+  const auto* of_account = shortest_allowed(account_limits(), request_.resources.account, request_.resources.qos);
+  if (of_account && (!most || *of_account->longest_seconds < most->seconds))
+    most = Known{*of_account->longest_seconds, of_account->name};
   if (!most)
     return {customary_limit_seconds, site_ ? "by custom; --limit says otherwise"
                                            : "by custom, as no Slurm answers here; --limit says otherwise"};
@@ -187,9 +201,7 @@ void Planning::check_with_site(std::uint64_t tasks, std::uint64_t arrays) const 
   const std::string objected = objection(*site_, wish);
   if (!objected.empty() && !job_ && partition().empty()) return log_warning("{}", objected);   // a plan, for some partition
   if (!objected.empty()) fail(CKPT_ERR_CONFIG, "{}", objected);
-  if (!site_->configuration.lists("AccountingStorageEnforce", "limits")) return;
-  const slurm::AccountLimits limits = slurm::ask_account_limits(clock_, identify_self().user, slurm::once(10));
-  if (const std::string by_account = objection(limits, wish); !by_account.empty())
+  if (const std::string by_account = objection(account_limits(), wish); !by_account.empty())
     fail(CKPT_ERR_CONFIG, "{}", by_account);
 }
 

@@ -146,8 +146,12 @@ std::optional<double> most_submitted(const LimitSet& set) {
   return set.max_submitted ? std::optional(static_cast<double>(*set.max_submitted)) : std::nullopt;
 }
 
+const LimitSet* longest_of(const std::vector<LimitSet>& sets, const std::string& named) {
+  return widest(sets, named, [](const LimitSet& set) { return set.longest_seconds; });
+}
+
 std::string beyond_account(const std::vector<LimitSet>& sets, const std::string& named, const Wish& wish) {
-  const LimitSet* longest = widest(sets, named, [](const LimitSet& set) { return set.longest_seconds; });
+  const LimitSet* longest = longest_of(sets, named);
   if (longest && wish.limit_seconds > *longest->longest_seconds)
     return fmt::format(
         "a block of {} is longer than {} allows you ({}), and would be rejected or wait for ever: plan "
@@ -167,6 +171,13 @@ std::string beyond_account(const std::vector<LimitSet>& sets, const std::string&
 std::string objection(const AccountLimits& limits, const Wish& wish) {
   const std::string by_account = beyond_account(limits.associations, wish.account, wish);
   return by_account.empty() ? beyond_account(limits.qos, wish.qos, wish) : by_account;
+}
+
+const LimitSet* shortest_allowed(const AccountLimits& limits, const std::string& account, const std::string& qos) {
+  const LimitSet* one = longest_of(limits.associations, account);
+  const LimitSet* other = longest_of(limits.qos, qos);
+  if (!one || !other) return one ? one : other;
+  return *one->longest_seconds < *other->longest_seconds ? one : other;
 }
 
 std::string objection(const Site& site, const Wish& wish) {

@@ -28,4 +28,8 @@ std::string objection(const supervisor::slurm::Site& site, const Wish& wish);
 // what one of them allows is allowed.
 std::string objection(const supervisor::slurm::AccountLimits& limits, const Wish& wish);
 
+// The set that allows the shortest blocks of those that bind; nullptr: none does.
+const supervisor::slurm::LimitSet* shortest_allowed(const supervisor::slurm::AccountLimits& limits,
+                                                    const std::string& account, const std::string& qos);
+
 }  // namespace ckpt::plan

@@ -400,6 +400,12 @@ def test_what_one_of_the_users_accounts_allows_is_sent(plan, accounting):
     assert len(sent(accounting)) == 1
 
 
+def test_where_nobody_says_a_limit_blocks_are_as_long_as_the_account_allows(plan, accounting):
+    assert "30 min  the most that QOS normal allows" in plan("--epochs", "300", "--epoch-time", "10s", "--", "true").stdout
+    asked = [call for call in accounting.calls if call.startswith("sacctmgr")]
+    assert len(asked) == 2, asked            # associations, qualities: once each
+
+
 def test_where_nothing_can_be_submitted_it_says_why(tool, site, work):
     site.miss("sbatch")
     missing = tool("ckptplan", *KNOWN, "--submit", "--", "true")
