@@ -285,3 +285,11 @@ def test_progress_in_epochs_is_told(open_run, tmp_path):
     run.close()
     ledger = next((tmp_path / "run/blocks").glob("*.program-*.jsonl")).read_text()
     assert '"unit":"epoch"' in ledger.replace(" ", "") and '"total":5' in ledger.replace(" ", "").replace("5.0", "5")
+
+
+def test_an_epoch_that_is_complete_counts_at_once_also_the_last_one(script, tmp_path):
+    training = "from libckpt import Run\nrun = Run(state={'x': 1})\nfor epoch in run.epochs(3):\n    pass\n"
+    done = script(training, under=["ckptrun", "-r", str(tmp_path / "run"), "--"])
+    assert done.returncode == 0, done.stderr
+    ended = [json.loads(line) for line in (tmp_path / "run/blocks/0001.ckptrun.jsonl").read_text().splitlines()][-2]
+    assert (ended["event"], ended["reached"]) == ("ended", {"done": 3, "total": 3, "unit": "epoch"})

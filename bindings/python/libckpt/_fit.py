@@ -17,7 +17,8 @@ class Fit:
     """A framework's fit() as a loop of the run. `total`: epochs, for those who look at the run; None: not known."""
 
     def __init__(self, run: Run, total: int | None = None):
-        self.run, self._total = run, total
+        self.run = run
+        run._total_epochs = total
         self._epochs = run.epochs(math.inf)
         atexit.register(self._epochs.close)      # a loop that is left open would end while Python is shutting down
         self._batches: Any = None
@@ -29,9 +30,7 @@ class Fit:
         return self._batches
 
     def _epoch_of(self, loader, accumulate, resume):
-        epoch = next(self._epochs)
-        if self._total:
-            self.run._session.progress(epoch, self._total, "epoch")
+        next(self._epochs)
         yield from self.run.batches(loader, accumulate=accumulate, resume=resume)
 
     def _leave_epoch(self):

@@ -34,6 +34,7 @@ class Loops:
         self._in_epoch = False
         self._epoch_step = 0                       # self.step when the epoch began
         self._epoch_random: dict | None = None     # random numbers when the epoch began
+        self._total_epochs: float | None = None    # for those who look at the run; None: not known
         self._feeds: dict[str, Feed] = {}          # loaders of this epoch, by name
         self._generators: dict[str, Any] = {}      # all random generators known, by where they are
         self._tail_seconds = 0.0                   # from the last safe point in an epoch to the epoch's end, measured last
@@ -115,7 +116,13 @@ class Loops:
             self._epoch_random = _random.capture(self._generators)
         self._vars_at_epoch = dict(self.vars) if self._pending_feeds else None
         if total < math.inf:
-            self._session.progress(self.epoch, total, "epoch")
+            self._total_epochs = total
+        self._tell_epochs()
+
+    def _tell_epochs(self):
+        """Also when one is complete: the block may end there, and the work."""
+        if self._total_epochs:
+            self._session.progress(self.epoch, self._total_epochs, "epoch")
 
     def _complete_epoch(self):
         """An epoch whose loaders are through counts, also one that is left by `break` or finish()."""
@@ -124,6 +131,7 @@ class Loops:
         self.epoch += 1
         if self.step == self._epoch_step:
             self.step += 1
+        self._tell_epochs()
         self._feeds.clear()
         self._pending_feeds.clear()
         self._epoch_step, self._epoch_random = self.step, None
