@@ -30,12 +30,13 @@ bool CheckpointWatch::is_known(const Candidate& candidate) const {
   return std::any_of(broken_.begin(), broken_.end(), same);
 }
 
-// The newest that is not judged yet and newer than what is.
+// The newest that is not judged yet and newer than what is, also where the program has removed that one. What was there
+// before a fresh start may have higher numbers.
 std::optional<Candidate> CheckpointWatch::find_new() const {
   const auto& known = newest_ ? newest_ : own_.resume;
   for (const Candidate& candidate : own_.search.pattern.list(fs_)) {
-    if (candidate.modified <= own_.search.since || (known && candidate.same_version(known->candidate))) break;
-    if (!is_known(candidate)) return candidate;
+    if (known && !comes_after(candidate, known->candidate)) break;
+    if (candidate.modified > own_.search.since && !is_known(candidate)) return candidate;
   }
   return std::nullopt;
 }

@@ -85,6 +85,25 @@ def test_checkpoints_from_before_are_adopted_with_a_word_and_not_by_a_fresh_run(
     assert training.begun_from() == [0, 2, 0]
 
 
+def test_a_fresh_run_sees_its_checkpoints_though_older_ones_have_higher_numbers(training):
+    training.ckptrun(trainer=["--epochs", 20])
+    done = training.ckptrun("--fresh", "--block-time", "20s", trainer=["--epochs", 12, "--seconds", 2])
+    assert done.returncode == 0, done.stderr
+    assert "stopped with model-" in done.stderr
+    assert training.epochs()[20:] == list(range(1, 13))
+
+
+def test_an_older_checkpoint_is_no_new_one_when_the_program_has_removed_the_newest(training):
+    training.checkpoints.mkdir()
+    done = training.ckptrun("--block-time", "15s", latest="ckpts/*.pt",
+                            trainer=["--name", "first.pt", "--epochs", 1])
+    assert done.returncode == 0, done.stderr
+    training.ckptrun("--accept-changes", "--block-time", "12s", latest="ckpts/*.pt",
+                     trainer=["--name", "last-{}.pt", "--epochs", 6, "--seconds", 1, "--removes-first"])
+    found = [pathlib.Path(event["path"]).name for event in training.events("checkpoint")]
+    assert found[0] == "first.pt" and "first.pt" not in found[1:] and len(found) > 2
+
+
 def test_a_pattern_that_the_shell_has_expanded_is_told_so(training):
     training.ckptrun(trainer=["--epochs", 1])
     for name in "a.pt", "b.pt":

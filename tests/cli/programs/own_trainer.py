@@ -21,6 +21,7 @@ parser.add_argument("--fail-in", type=int, help="exit with 4 in this epoch, befo
 parser.add_argument("--crash-after", type=int, nargs="*", default=[], help="exit with 3 after these")
 parser.add_argument("--torn", type=pathlib.Path, help="each block does one epoch, and dies in the middle of overwriting it "
                     "once a copy is in this folder")
+parser.add_argument("--removes-first", action="store_true", help="the one before, and saves a second later")
 parser.add_argument("--save-on-signal", action="store_true", help="nothing else makes it save, or end")
 options = parser.parse_args()
 
@@ -83,6 +84,9 @@ for epoch in range(start + 1, options.epochs + 1):
     time.sleep(options.seconds)
     if epoch == options.fail_in:
         raise SystemExit(4)
+    if options.removes_first:
+        (options.write_checkpoints_to / options.name.format(epoch - 1)).unlink(missing_ok=True)
+        time.sleep(1)
     path = save(epoch)
     log(f"epoch {epoch}")
     if options.torn and epoch < options.epochs:
