@@ -15,6 +15,7 @@ const std::vector<std::pair<std::string, std::string>> whole_files = {{"pytorch.
                                                                       {"model.h5", "HDF5"},
                                                                       {"model.weights.h5", "HDF5"},
                                                                       {"checked.h5", "HDF5"},
+                                                                      {"packed.h5", "HDF5"},
                                                                       {"weights.safetensors", "safetensors"},
                                                                       {"array.npy", "NumPy"},
                                                                       {"arrays.npz", "NumPy"},

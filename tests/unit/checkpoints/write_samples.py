@@ -45,6 +45,7 @@ def keras():
 
 def arrays():
     import h5py
+    import hdf5plugin
     import numpy as np
     values = np.arange(48, dtype="<f4").reshape(6, 8)
     np.save(SAMPLES / "array.npy", values)
@@ -55,6 +56,9 @@ def arrays():
             file.create_dataset("group/values", data=values)
             file.create_dataset("checked", data=values, chunks=(3, 8), fletcher32=True)
             file.attrs["epoch"] = 3
+    with h5py.File(SAMPLES / "packed.h5", "w") as file:
+        file.create_dataset("by-zlib", data=values, chunks=(3, 8), compression="gzip", fletcher32=True)
+        file.create_dataset("by-plugin", data=values, chunks=(3, 8), fletcher32=True, **hdf5plugin.Blosc())
 
 
 def main():
