@@ -22,6 +22,7 @@ class Bytes {
   static constexpr std::uint64_t most_at_once = 64u << 20;
 
   Bytes(io::FileSystem& fs, const std::string& path);  // throws Error
+  Bytes(const Bytes& whole, std::uint64_t begin, std::uint64_t size);  // a part of it
 
   std::uint64_t size() const noexcept { return size_; }
   // Exactly so many; Broken where the file has them not. `what`: for people.
@@ -34,8 +35,8 @@ class Bytes {
   void take(std::uint64_t offset, char* to, std::uint64_t count);
 
   std::string path_;
-  std::unique_ptr<io::File> file_;
-  std::uint64_t size_ = 0;
+  std::shared_ptr<io::File> file_;
+  std::uint64_t begin_ = 0, size_ = 0;
 };
 
 // In bytes that were read already; 0 beyond their end.

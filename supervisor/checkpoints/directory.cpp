@@ -76,7 +76,14 @@ void check_numbered_shards(const Names& names) {
 
 bool is_distributed_part(std::string_view name) { return name.starts_with("__") && name.ends_with(".distcp"); }
 
-// The names of its files are text in .metadata, a pickle, which is written last.
+void check_named_part(io::FileSystem& fs, const std::string& directory, const std::string& name) {
+  io::FileInfo info;
+  if (fs.info(directory + '/' + name, info) != 0) throw Broken{fmt::format("{} is missing", name)};
+  if (info.size_bytes == 0) throw Broken{fmt::format("{} is empty", name)};
+}
+
+// The names of its files are text in .metadata, a pickle, which is written last. A rank without arrays leaves an empty one,
+// which is not named.
 void check_distributed(io::FileSystem& fs, const std::string& directory, const Names& names) {
   if (!has(names, ".metadata"))
     throw Broken{".metadata, which is written last, is missing: it was cut short, or is still being written"};
@@ -84,8 +91,8 @@ void check_distributed(io::FileSystem& fs, const std::string& directory, const N
   for (std::size_t end = metadata.find(".distcp"); end != std::string::npos; end = metadata.find(".distcp", end + 1)) {
     const std::size_t begin = metadata.rfind("__", metadata.rfind('_', end) - 1);
     const std::string name = metadata.substr(begin, end + 7 - begin);
-    if (begin != std::string::npos && is_distributed_part(name) && name.size() < 64 && !has(names, name))
-      throw Broken{fmt::format("{} is missing", name)};
+    if (begin != std::string::npos && is_distributed_part(name) && name.size() < 64)
+      check_named_part(fs, directory, name);
   }
 }
 

@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint64_t head_bytes = 16;
 
 constexpr std::string_view endings_of_state[] = {".pt",    ".pth", ".ckpt", ".bin",    ".safetensors", ".h5",
-                                                 ".keras", ".npy", ".npz",  ".distcp", ".metadata"};
+                                                 ".keras", ".npy", ".npz",  ".metadata"};
 
 // Marks and small text beside the arrays may be empty.
 bool must_hold_something(const std::string& name, int depth) {
@@ -32,13 +32,19 @@ void check_begins(const std::string& name, std::string_view head) {
     throw Broken{"its beginning was never written, or is lost"};
 }
 
+// What torch.save makes of each array, one behind the other; a planner of the user's own may write anything else.
+Finding examine_distributed_part(Bytes& file, std::string_view head) {
+  const bool is_known = is_zip(head);
+  if (is_known) examine_zips(file);
+  return {is_known ? Wholeness::whole : Wholeness::unknown, "torch.distributed.checkpoint", ""};
+}
+
 Finding examine_file(io::FileSystem& fs, const std::string& path, int depth) {
   Bytes file(fs, path);
   const std::string name = io::base_name(path), head = file.head(head_bytes);
   if (head.empty() && must_hold_something(name, depth)) throw Broken{"it is empty"};
   check_begins(name, head);
-  if (name.ends_with(".distcp"))
-    return {Wholeness::unknown, "torch.distributed.checkpoint", ""};  // pieces one after another
+  if (name.ends_with(".distcp")) return examine_distributed_part(file, head);
   if (is_zip(head)) return examine_zip(file, name);
   if (is_hdf5(head)) return examine_hdf5(fs, path, file);
   if (is_numpy(head)) return examine_numpy(file);

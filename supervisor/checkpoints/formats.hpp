@@ -13,6 +13,7 @@ namespace ckpt::checkpoints {
 
 bool is_zip(std::string_view head);
 Finding examine_zip(Bytes& file, const std::string& name);  // PyTorch, Lightning, .keras, .npz
+void examine_zips(Bytes& file);  // several, one behind the other
 
 bool is_pickle(std::string_view head);
 Finding examine_pickle(Bytes& file);  // also PyTorch's from before 1.6

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Zip archives, zip64 too (APPNOTE 6.3): the directory at the end, each entry's own head, and the CRC-32 of each entry that
-// is stored as it is, which is how PyTorch, Keras and NumPy write. Of a compressed one the place is checked.
+// is stored as it is, which is how PyTorch, Keras and NumPy write. Of a compressed one the place is checked. PyTorch's
+// distributed checkpoints are such files, one behind the other.
 #include <algorithm>
 #include <vector>
 
@@ -40,21 +41,39 @@ std::uint64_t find_end(Bytes& file) {
       "the list of its entries, which a zip file ends with, is missing: it was cut short, or is still being written"};
 }
 
+bool has_zip64(Bytes& file, std::uint64_t end) {
+  return end >= locator64_bytes && file.read(end - locator64_bytes, 4, "end") == locator64_mark;
+}
+
+Directory read_end64(Bytes& file, std::uint64_t at) {
+  const std::string end = file.read(at, end64_bytes, "end");
+  if (!end.starts_with(end64_mark)) throw Broken{"its zip64 end is damaged"};
+  return {number_at<std::uint64_t>(end, 32), number_at<std::uint64_t>(end, 40), number_at<std::uint64_t>(end, 48)};
+}
+
+Directory read_end32(Bytes& file, std::uint64_t at) {
+  const std::string end = file.read(at, end_bytes, "end");
+  return {number_at<std::uint16_t>(end, 10), number_at<std::uint32_t>(end, 12), number_at<std::uint32_t>(end, 16)};
+}
+
 Directory read_end(Bytes& file) {
   const std::uint64_t at = find_end(file);
-  const std::string end = file.read(at, end_bytes, "end");
-  Directory directory{number_at<std::uint16_t>(end, 10), number_at<std::uint32_t>(end, 12),
-                      number_at<std::uint32_t>(end, 16)};
-  const bool has_zip64 = at >= locator64_bytes && file.read(at - locator64_bytes, 4, "end") == locator64_mark;
-  if (has_zip64) {
-    const auto at64 = file.number<std::uint64_t>(at - locator64_bytes + 8, "end");
-    const std::string end64 = file.read(at64, end64_bytes, "end");
-    if (!end64.starts_with(end64_mark)) throw Broken{"its zip64 end is damaged"};
-    directory = {number_at<std::uint64_t>(end64, 32), number_at<std::uint64_t>(end64, 40),
-                 number_at<std::uint64_t>(end64, 48)};
-  }
+  const Directory directory =
+      has_zip64(file, at) ? read_end64(file, file.number<std::uint64_t>(at - locator64_bytes + 8, "end"))
+                          : read_end32(file, at);
   if (directory.entries > directory.bytes / directory_entry_bytes) throw Broken{"the list of its entries is damaged"};
   return directory;
+}
+
+// Where the last one of several begins: its directory lies right before its end, with an offset that counts from there.
+std::uint64_t find_last(Bytes& file) {
+  const std::uint64_t end = find_end(file), ends64 = locator64_bytes + end64_bytes;
+  const bool is_zip64 = has_zip64(file, end) && end >= ends64;
+  const std::uint64_t directory_end = is_zip64 ? end - ends64 : end;
+  const Directory directory = is_zip64 ? read_end64(file, directory_end) : read_end32(file, end);
+  if (directory.bytes > directory_end || directory.offset > directory_end - directory.bytes)
+    throw Broken{"the list of its entries is damaged"};
+  return directory_end - directory.bytes - directory.offset;
 }
 
 // Values that did not fit stand in the extra field, in this order.
@@ -131,6 +150,16 @@ Finding examine_zip(Bytes& file, const std::string& name) {
       throw Broken{fmt::format("its entry '{}' does not match its checksum (CRC-32)", entry.name)};
   }
   return {Wholeness::whole, format_of(name, entries), ""};
+}
+
+void examine_zips(Bytes& file) {
+  for (std::uint64_t end = file.size(); end > 0;) {
+    Bytes rest(file, 0, end);
+    const std::uint64_t begin = find_last(rest);
+    Bytes last(file, begin, end - begin);
+    examine_zip(last, "");
+    end = begin;
+  }
 }
 
 }  // namespace ckpt::checkpoints
