@@ -66,6 +66,8 @@ class Chain {
   void say_ended(const BlockResult& result);
   void say_chosen();
   void remember_command();
+  std::string program_path() const;
+  Surroundings look_around_here() const;
   void note_surroundings(std::uint64_t block);
   bool goes_on_here(const Decision& decision);
   void secure_next(std::uint64_t block);
@@ -245,7 +247,7 @@ Chain::Claimed Chain::claim_next() {
 
 std::optional<std::uint64_t> Chain::claim(const Decision& decision) {
   if (options_.strict && !options_.accept_changes)
-    refuse_changes(run_.fs, layout_, survey_.newest_block, look_around(options_.program_path, options_.command));
+    refuse_changes(run_.fs, layout_, survey_.newest_block, look_around_here());
   rundir::Claim claim;
   claim.role = "ckptrun";
   claim.who = identify_self();
@@ -324,11 +326,9 @@ void Chain::run_one(std::uint64_t block) {
   plan.block = block;
   plan.run_name = options_.run.name;
   plan.command = command_of_block(options_.command, options_.own.resume_words, facts_.checkpoint);
-  plan.program_path = options_.program_path;
+  plan.program_path = program_path();
   if (stage_) {
     for (std::string& word : plan.command) word = stage_->expand(word);
-    if (plan.command.front() != options_.command.front())   // it came with the data
-      plan.program_path = find_program(plan.command.front()).path;
     plan.data_directory = stage_->directory();
     if (blocks_here_ == 0) plan.prepared_seconds = stage_->seconds();
   }
@@ -381,9 +381,25 @@ void Chain::remember_command() try {
   log_warning("the command of this run is not remembered: {}", error.what());
 }
 
+std::string Chain::program_path() const {
+  const std::string& word = options_.command.front();
+  const std::string here = stage_ ? stage_->expand(word) : word;
+  return here == word ? options_.program_path : find_program(here).path;
+}
+
+// What came with the data is in another folder in each job: by the word for it that is no change.
+Surroundings Chain::look_around_here() const {
+  std::vector<std::string> command = options_.command;
+  for (std::string& word : command)
+    if (stage_) word = stage_->expand(word);
+  Surroundings found = look_around(program_path(), command);
+  if (command.front() != options_.command.front()) found["program"] = options_.command.front();
+  return found;
+}
+
 // When the program runs already: it waits for none of this.
 void Chain::note_surroundings(std::uint64_t block) try {
-  const Surroundings now = look_around(options_.program_path, options_.command);
+  const Surroundings now = look_around_here();
   const std::string change = describe_change(surroundings_of(run_.fs, layout_, block - 1), now);
   ledger_->append("surroundings", {{"found", now}, {"changed", change}});
   if (!change.empty()) log_warning("block {} goes on with something else than its command changed: {}", block, change);

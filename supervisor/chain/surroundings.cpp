@@ -157,12 +157,13 @@ std::string without(const std::set<std::string>& all, const std::set<std::string
 }  // namespace
 
 Surroundings look_around(const std::string& program, const std::vector<std::string>& command, const std::string& proc) {
-  const fs::path executed = fs::absolute(program).lexically_normal();
+  const bool is_known = !program.empty();
+  const fs::path executed = is_known ? fs::absolute(program).lexically_normal() : fs::path();
   const auto script = script_of(command);
   std::error_code unknown;
   Surroundings found = {{"program", executed}, {"the program's file", fingerprint(executed)},
                         {"commit", commit_of(script ? script->parent_path() : fs::current_path(unknown))},
-                        {"Python packages", python_packages(executed)}, {"modules", loaded_modules()},
+                        {"Python packages", is_known ? python_packages(executed) : ""}, {"modules", loaded_modules()},
                         {"GPU", gpu_models(proc)},
                         {"GPU driver", first_line(fs::path(proc) / "driver/nvidia/version")}};
   if (script) found[script->filename()] = fingerprint(*script);

@@ -127,6 +127,17 @@ def test_a_setup_finds_the_data_and_may_bring_the_program(ckptrun, images, work)
     assert record["command"] == ["{data}/look", "{data}/images"]        # which is the same in every block
 
 
+def test_a_program_that_the_setup_brings_is_compared_between_blocks(ckptrun, work):
+    def block(text):
+        return ckptrun("-r", "train", "--strict", "--setup", f"echo '#!/bin/sh\n# {text}\nexit 85' > {{data}}/it; chmod +x {{data}}/it",
+                       "--", "{data}/it")
+    first = block("one")
+    assert first.returncode == 124 and "not recorded" not in first.stderr, first.stderr
+    assert block("one").returncode == 124
+    changed = block("two")
+    assert changed.returncode == 125 and "the program's file has changed" in changed.stderr, changed.stderr
+
+
 def test_a_setup_that_fails_keeps_the_program_from_starting(ckptrun, work):
     done = ckptrun("-r", "train", "--setup", "echo no module >&2; exit 3", "--", "touch", "started")
     assert done.returncode == 125
