@@ -64,6 +64,7 @@ class Chain {
   void run_one(std::uint64_t block);
   void warn_of_overrides(const BlockResult& result);
   void say_ended(const BlockResult& result);
+  void say_left_out();
   void say_chosen();
   void remember_command();
   std::string program_path() const;
@@ -240,7 +241,9 @@ Chain::Claimed Chain::claim_next() {
       case Action::wait_for_owner:
         if (const auto instead = wait_a_little(decision.reason)) return {0, instead};
         break;
-      default: return {0, decision};
+      default:
+        if (is_bad(decision.action) && !facts_.checkpoint) say_left_out();
+        return {0, decision};
     }
   }
 }
@@ -298,10 +301,14 @@ void Chain::prepare_node() {
   if (!stage_ && !options_.preparation.empty()) stage_.emplace(options_.preparation, run_.signals, run_.clock);
 }
 
-// By the one that goes on from it: what others would have said is of no use to anybody.
-void Chain::say_chosen() {
+void Chain::say_left_out() {
   for (const checkpoints::Rejected& rejected : own_.rejected())
     log_warning("{} is left out: {}", rejected.path, rejected.reason);
+}
+
+// By the one that goes on from it: what others would have said is of no use to anybody.
+void Chain::say_chosen() {
+  say_left_out();
   if (facts_.checkpoint && own_.adopts())
     log_info("{} was there before this run, and is taken for its own; --fresh starts from the beginning",
              facts_.checkpoint->path());

@@ -122,6 +122,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_over(training):
     done = training.ckptrun("--accept-changes", trainer=["--epochs", 2])
     assert done.returncode == 124
     assert "this run had whole checkpoints and none is whole now" in done.stderr
+    assert "model-1.pt is left out: " in done.stderr
     assert training.begun_from() == [0]
 
 
