@@ -89,7 +89,10 @@ bool CheckpointWatch::take(const Judged& judged) {
   newest_ = judged.version;
   const double now = clock_.monotonic_seconds();
   seconds_since_last_ = now - std::exchange(last_found_, now);
-  intervals_.add(seconds_since_last_);
+  if (until_first_)
+    intervals_.add(seconds_since_last_);
+  else
+    until_first_ = seconds_since_last_;
   return true;
 }
 
@@ -120,8 +123,9 @@ bool CheckpointWatch::settle_for_copy() {
 
 // The first of a block comes after its start-up, too; so that one counts where there is no other.
 std::optional<double> CheckpointWatch::interval() const {
-  if (intervals_.count() < 2 && own_.intervals.count() > 0) return own_.intervals.estimate();
-  return intervals_.estimate();
+  if (intervals_.count() > 0) return intervals_.estimate();
+  if (own_.intervals.count() > 0) return own_.intervals.estimate();
+  return until_first_;
 }
 
 }  // namespace ckpt::supervisor

@@ -56,7 +56,8 @@ class CheckpointWatch {
   std::vector<checkpoints::Candidate> broken_;
   std::optional<checkpoints::Version> newest_;
   double last_found_, seconds_since_last_ = 0, judged_from_ = 0, rest_until_ = 0;
-  engine::Observations intervals_;
+  std::optional<double> until_first_;   // from the start of the block
+  engine::Observations intervals_;      // between the others
 };
 
 }  // namespace ckpt::supervisor
