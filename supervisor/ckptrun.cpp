@@ -211,6 +211,7 @@ ChainOptions chain_options(const CommandLine& line, const std::vector<std::strin
   options.output = choose_output(line.log, in_job);
   options.done_when = line.done_when;
   options.own = checkpoint_options(line);
+  options.own.is_by_trainer = line.progress == "huggingface";
   if (line.progress.empty()) return options;
   options.progress = line.progress;
   static_cast<void>(ProgressText(line.progress));   // refused now, and not when the program runs

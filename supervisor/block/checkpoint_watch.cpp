@@ -49,7 +49,7 @@ void CheckpointWatch::judge(const Candidate& candidate) {
   auto keep = own_.keep;
   if (keep) keep->even_if_unknown = does_not_change(candidate);
   judged_from_ = clock_.monotonic_seconds();
-  judgement_ = std::make_unique<checkpoints::Judgement>(fs_, candidate, keep);
+  judgement_ = std::make_unique<checkpoints::Judgement>(fs_, candidate, keep, own_.search.is_by_trainer);
 }
 
 // One that is being written is judged again and again: never for more than half of the time.

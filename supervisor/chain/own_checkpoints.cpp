@@ -90,7 +90,8 @@ OwnCheckpointsOfRun::OwnCheckpointsOfRun(io::FileSystem& fs, const rundir::Layou
                                          const CheckpointOptions& options, bool starts_over)
     : fs_(fs), layout_(layout), options_(options) {
   if (options.pattern.empty()) return;
-  search_.emplace(checkpoints::Search{Pattern(options.pattern), -engine::no_limit, layout.kept() + "/checkpoints", {}});
+  search_.emplace(checkpoints::Search{Pattern(options.pattern), -engine::no_limit, layout.kept() + "/checkpoints", {},
+                                      options.is_by_trainer});
   if (const auto setting = starts_over ? std::nullopt : checkpoints::read_setting(fs, layout.directory())) {
     refuse_expanded(*setting, search_->pattern);
     search_->since = setting->since;

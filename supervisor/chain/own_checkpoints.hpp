@@ -19,6 +19,7 @@ struct CheckpointOptions {
   std::optional<std::size_t> copies;      // to keep of a file that is overwritten in place
   StopWay stop_way = StopWay::at_deadline;
   int stop_signal = 15;
+  bool is_by_trainer = false;             // of Hugging Face
 };
 
 // "--load 'a b' x" as a shell would split it, quotes and backslashes, nothing else. CKPT_ERR_CONFIG for a quote that

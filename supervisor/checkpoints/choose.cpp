@@ -49,7 +49,7 @@ std::string changed_since(const Version& version, const std::vector<Version>& re
 Choice choose(io::FileSystem& fs, const Search& search) {
   Choice choice;
   for (const Candidate& candidate : list_candidates(fs, search)) {
-    const Judged judged = Judgement(fs, candidate, std::nullopt).wait();
+    const Judged judged = Judgement(fs, candidate, std::nullopt, search.is_by_trainer).wait();
     const std::string why = why_rejected(judged, search);
     if (why.empty()) {
       choice.newest = judged.version;

@@ -17,6 +17,7 @@ struct Search {
   double since = -std::numeric_limits<double>::infinity();
   std::string copies;               // the directory of the copies of a file that is overwritten in place
   std::vector<Version> remembered;  // found whole by earlier blocks, newest first
+  bool is_by_trainer = false;       // of Hugging Face, as the user says
 };
 
 struct Rejected {

@@ -21,7 +21,8 @@ struct Finding {
 };
 
 // A file, a directory, or the prefix of a TensorFlow checkpoint (PREFIX.index, PREFIX.data-00000-of-00001).
-// What cannot be read throws Error; what is not there is CKPT_ERR_NOT_FOUND.
-Finding examine(io::FileSystem& fs, const std::string& path);
+// What cannot be read throws Error; what is not there is CKPT_ERR_NOT_FOUND. `is_by_trainer`: directories are Hugging Face's
+// Trainer's, of whose first files alone nothing tells that more will come.
+Finding examine(io::FileSystem& fs, const std::string& path, bool is_by_trainer = false);
 
 }  // namespace ckpt::checkpoints

@@ -17,6 +17,7 @@ void examine_zips(Bytes& file);  // several, one behind the other
 
 bool is_pickle(std::string_view head);
 Finding examine_pickle(Bytes& file);  // also PyTorch's from before 1.6
+void read_over_pickle(Bytes& file);   // what follows it is not looked at
 
 bool is_numpy(std::string_view head);
 Finding examine_numpy(Bytes& file);
@@ -29,6 +30,7 @@ Finding examine_hdf5(io::FileSystem& fs, const std::string& path, Bytes& file);
 
 Finding examine_tensorflow(io::FileSystem& fs, const std::string& prefix);
 
+[[noreturn]] void fail_unfinished_by_trainer();  // of Hugging Face
 Finding examine_directory(io::FileSystem& fs, const std::string& path, int depth);
 // A file or directory by its content; in a directory of depth `depth` below what was asked for.
 Finding examine_at_depth(io::FileSystem& fs, const std::string& path, int depth);

@@ -59,8 +59,8 @@ std::uint32_t crc_of_checkpoint(io::FileSystem& fs, const std::string& path) {
   return crc;
 }
 
-json judge(io::FileSystem& fs, const Candidate& candidate, const std::optional<KeepRule>& keep) {
-  Finding finding = examine(fs, candidate.path);
+json judge(io::FileSystem& fs, const Candidate& candidate, const std::optional<KeepRule>& keep, bool is_by_trainer) {
+  Finding finding = examine(fs, candidate.path, is_by_trainer);
   std::string judged = candidate.path, copy;
   const bool copies =
       keep && (finding.state == Wholeness::whole || (finding.state == Wholeness::unknown && keep->even_if_unknown));
@@ -103,15 +103,17 @@ void answer_and_leave(int to, const std::string& text) {
   ::_exit(0);
 }
 
-std::string judge_as_text(io::FileSystem& fs, const Candidate& candidate, const std::optional<KeepRule>& keep) try {
-  return judge(fs, candidate, keep).dump(-1, ' ', false, json::error_handler_t::replace);
+std::string judge_as_text(io::FileSystem& fs, const Candidate& candidate, const std::optional<KeepRule>& keep,
+                          bool is_by_trainer) try {
+  return judge(fs, candidate, keep, is_by_trainer).dump(-1, ' ', false, json::error_handler_t::replace);
 } catch (const std::exception& error) {  // not readable now: no proof of damage
   return json{{"error", error.what()}}.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 }  // namespace
 
-Judgement::Judgement(io::FileSystem& fs, const Candidate& candidate, const std::optional<KeepRule>& keep)
+Judgement::Judgement(io::FileSystem& fs, const Candidate& candidate, const std::optional<KeepRule>& keep,
+                     bool is_by_trainer)
     : candidate_(candidate) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) fail_io(errno, "cannot look at '{}'", candidate.path);
@@ -119,7 +121,7 @@ Judgement::Judgement(io::FileSystem& fs, const Candidate& candidate, const std::
   if (pid_ == 0) {
     ::close(ends[0]);
     become_examiner(candidate.bytes);
-    answer_and_leave(ends[1], judge_as_text(fs, candidate, keep));
+    answer_and_leave(ends[1], judge_as_text(fs, candidate, keep, is_by_trainer));
   }
   const int error = errno;
   ::close(ends[1]);

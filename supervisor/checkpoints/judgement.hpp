@@ -22,9 +22,9 @@ struct Judged {
 
 class Judgement {
  public:
-  // Starts at once. `keep`: a copy is made first, and the copy is what is judged. CKPT_ERR_MEMORY where
-  // no process can be made.
-  Judgement(io::FileSystem& fs, const Candidate& candidate, const std::optional<KeepRule>& keep);
+  // Starts at once. `keep`: a copy is made first, and the copy is what is judged. `is_by_trainer` is for examine.
+  // CKPT_ERR_MEMORY where no process can be made.
+  Judgement(io::FileSystem& fs, const Candidate& candidate, const std::optional<KeepRule>& keep, bool is_by_trainer = false);
   ~Judgement();  // its answer is not wanted any more; it ends by itself
   Judgement(const Judgement&) = delete;
 

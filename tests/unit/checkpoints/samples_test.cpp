@@ -183,6 +183,7 @@ TEST_CASE("Hugging Face's Trainer killed between two files leaves no whole check
     folder.write(std::string("checkpoint-20/") + name, content);
     const bool may_be_all = is_first && std::string_view(name) == "model-00002-of-00002.safetensors";
     CHECK(examine(folder.path("checkpoint-20")).state == (may_be_all ? Wholeness::unknown : Wholeness::broken));
+    CHECK(checkpoints::examine(io::file_system(), folder.path("checkpoint-20"), true).state == Wholeness::broken);
   }
   CHECK(examine(folder.path("checkpoint-20")).reason ==
         "trainer_state.json, which is written last, is missing: it was cut short, or is still being written");
