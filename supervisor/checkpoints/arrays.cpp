@@ -78,8 +78,13 @@ Finding examine_numpy(Bytes& file) {
   const std::string head = file.read(begin, length, "head");
   const auto type = value_of(head, "'descr':", '\'', '\''), shape = value_of(head, "'shape':", '(', ')');
   if (!shape || head.find("'descr':") == std::string::npos) throw Broken{"its head is damaged"};
-  const bool is_plain = type && type->size() >= 3 && (*type)[1] != 'O';
-  if (!is_plain) return {Wholeness::unknown, "NumPy", ""};  // records, or Python objects
+  if (type && type->ends_with('O')) {   // np.save of a dictionary: Python objects, as a pickle
+    Bytes objects(file, begin + length, file.size() - begin - length);
+    read_over_pickle(objects);
+    return {Wholeness::whole, "NumPy", ""};
+  }
+  const bool is_plain = type && type->size() >= 3;
+  if (!is_plain) return {Wholeness::unknown, "NumPy", ""};  // records
   const std::uint64_t element = product_of(type->substr(2, type->find('[') - 2)) * ((*type)[1] == 'U' ? 4 : 1);
   require_size(file.size(), begin + length + multiply(product_of(*shape), element));
   return {Wholeness::whole, "NumPy", ""};

@@ -107,6 +107,8 @@ class Reader {
 
 bool is_pickle(std::string_view head) { return head.size() >= 2 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5; }
 
+void read_over_pickle(Bytes& file) { Reader(file).skip_pickle(); }
+
 // PyTorch's old format ends with bare arrays whose lengths only running it would tell.
 Finding examine_pickle(Bytes& file) {
   Reader reader(file);

@@ -18,6 +18,7 @@ const std::vector<std::pair<std::string, std::string>> whole_files = {{"pytorch.
                                                                       {"packed.h5", "HDF5"},
                                                                       {"weights.safetensors", "safetensors"},
                                                                       {"array.npy", "NumPy"},
+                                                                      {"objects.npy", "NumPy"},
                                                                       {"arrays.npz", "NumPy"},
                                                                       {"compressed.npz", "NumPy"}};
 

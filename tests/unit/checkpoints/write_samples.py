@@ -49,6 +49,7 @@ def arrays():
     import numpy as np
     values = np.arange(48, dtype="<f4").reshape(6, 8)
     np.save(SAMPLES / "array.npy", values)
+    np.save(SAMPLES / "objects.npy", {"weights": values, "epoch": 3})
     np.savez(SAMPLES / "arrays.npz", values=values, other=np.arange(5))
     np.savez_compressed(SAMPLES / "compressed.npz", values=values)
     for name, versions in ("checked.h5", ("v110", "v110")), ("newest.h5", "latest"):
