@@ -55,6 +55,14 @@ class Fields {
       refuse(name, "must be a size as \"64G\"");
     return size;
   }
+  std::string date(const char* name) {
+    const std::string date = text(name, true);
+    constexpr std::string_view shape = "0000-00-00";
+    const auto fits = [](unsigned char is, char wanted) { return wanted == '0' ? std::isdigit(is) != 0 : is == wanted; };
+    if (!std::equal(date.begin(), date.end(), shape.begin(), shape.end(), fits))
+      refuse(name, "must be a date as \"2026-11-01\"");
+    return date;
+  }
   std::optional<double> time(const char* name) try {
     const std::string limit = text(name);
     return limit.empty() ? std::nullopt : std::optional(parse_duration(limit));
@@ -146,7 +154,7 @@ Preset parse_preset(const std::string& name, const std::string& text, const std:
   Preset preset;
   preset.name = name;
   preset.title = fields.text("title", true);
-  preset.date = fields.text("date", true);
+  preset.date = fields.date("date");
   preset.note = fields.text("note");
   for (const json& cluster : fields.list("clusters")) {
     if (!cluster.is_string()) fields.refuse("clusters", "must be a list of names");

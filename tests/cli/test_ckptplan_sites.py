@@ -296,6 +296,7 @@ def test_a_file_of_the_users_is_a_site_and_outranks_ours(plan, home, work):
     ({"account": {"required": "yes"}}, "account.required must be true or false"),
     ({"sources": [{"url": "here"}]}, "sources[0].date is missing"),
     ({"scratch": "", "runs": "/x"}, "scratch must be a text"),
+    ({"date": "yesterday"}, "date must be a date as"),
     ({"node_disk": "$FAST"}, "node_disk must be the name of a variable, without $"),
 ])
 def test_a_file_that_is_wrong_is_refused_by_file_and_field(plan, home, work, fields, words):
