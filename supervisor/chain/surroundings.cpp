@@ -151,7 +151,15 @@ std::set<std::string> words_of(const std::string& text) {
 std::string without(const std::set<std::string>& all, const std::set<std::string>& others) {
   std::vector<std::string> rest;
   std::set_difference(all.begin(), all.end(), others.begin(), others.end(), std::back_inserter(rest));
-  return rest.empty() ? "none" : fmt::format("{}", fmt::join(rest, " "));
+  return fmt::format("{}", fmt::join(rest, " "));
+}
+
+std::string difference_of_lists(const std::string& name, const std::string& before, const std::string& now) {
+  const auto before_words = words_of(before), words = words_of(now);
+  const std::string gone = without(before_words, words), come = without(words, before_words);
+  if (gone.empty()) return fmt::format("{}: new are {}", name, come);
+  if (come.empty()) return fmt::format("{}: gone are {}", name, gone);
+  return difference(name, gone, come);
 }
 
 }  // namespace
@@ -178,10 +186,8 @@ std::string describe_change(const Surroundings& before, const Surroundings& now)
   for (const auto& [name, value] : now) {
     const auto old = before.find(name);
     if (old == before.end() || old->second == value) continue;
-    const auto before_words = words_of(old->second), words = words_of(value);
     const bool is_list = name == "Python packages" || name == "modules";
-    changes.push_back(is_list ? difference(name, without(before_words, words), without(words, before_words))
-                              : difference(name, old->second, value));
+    changes.push_back(is_list ? difference_of_lists(name, old->second, value) : difference(name, old->second, value));
   }
   return fmt::format("{}", fmt::join(changes, "; "));
 }

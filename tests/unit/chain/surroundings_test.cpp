@@ -71,6 +71,9 @@ TEST_CASE("of changed packages only those are named") {
   const Surroundings before = place.look();
   fs::rename(fs::path(place.package("torch-2.1.0")).parent_path(), place.here / "venv/lib/python3.11/site-packages/torch-2.2.0.dist-info");
   CHECK(describe_change(before, place.look()) == "Python packages: was torch-2.1.0, now torch-2.2.0");
+  put(place.package("torch-2.1.0"), "");
+  CHECK(describe_change(before, place.look()) == "Python packages: new are torch-2.2.0");
+  CHECK(describe_change(place.look(), before) == "Python packages: gone are torch-2.2.0");
 }
 
 TEST_CASE("packages are seen wherever Python finds them: below an environment, in a module's, on its path") {
