@@ -179,16 +179,21 @@ ENDINGS = """
 import sys
 from libckpt import Run
 
-def train():
+def train(status=None):
     run = Run(x=[0])
     for epoch in run.epochs(2):
         if sys.argv[1] == "break": break
         if sys.argv[1].startswith("raise in the loop"): raise ValueError("bad data")
+    return status
+if sys.argv[1] == "exit(main()), 0": sys.exit(train(0))
+if sys.argv[1] == "exit(main()), 3": sys.exit(train(3))
+if sys.argv[1] == "the word, 3": exit(train(3))
 try:
     train()
 except ValueError:
     if sys.argv[1] != "raise in the loop and catch": raise
-if sys.argv[1] == "raise after it": raise ValueError("bad test")
+if sys.argv[1] == "raise after it, with a hook": sys.excepthook = lambda *error: print("Traceback", file=sys.stderr)
+if sys.argv[1].startswith("raise after it"): raise ValueError("bad test")
 if sys.argv[1] == "exit 3": sys.exit(3)
 if sys.argv[1] == "exit 0": sys.exit()
 """
@@ -197,7 +202,9 @@ if sys.argv[1] == "exit 0": sys.exit()
 @pytest.mark.parametrize("way, code, ended", [("fall off", 0, "finished"), ("break", 0, "finished"), ("exit 0", 0, "finished"),
                                               ("raise in the loop", 1, "crashed"),
                                               ("raise in the loop and catch", 0, "crashed"), ("raise after it", 1, "crashed"),
-                                              ("exit 3", 3, "crashed")])
+                                              ("raise after it, with a hook", 1, "crashed"), ("exit 3", 3, "crashed"),
+                                              ("exit(main()), 0", 0, "finished"), ("exit(main()), 3", 3, "crashed"),
+                                              ("the word, 3", 3, "crashed")])
 def test_the_work_is_complete_when_the_loop_ended_and_the_script_ends_normally(way, code, ended, script, tmp_path):
     result = script(ENDINGS, way, CKPT_RUN_DIR=str(tmp_path / "run"))
     assert result.returncode == code, result.stderr

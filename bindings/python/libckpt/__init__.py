@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 
 from ._abi import Error, version as __version__
+from ._ending import note_exits
 from ._metrics import metrics
 from ._reading import Snapshot, find
 from ._run import Run
@@ -21,9 +22,10 @@ from ._session import Stopped
 from ._variables import give_seeds
 from ._workers import shield
 
-__all__ = ["Error", "Run", "Snapshot", "Stopped", "latest", "metrics", "open", "shield"]
+__all__ = ["Error", "Run", "Snapshot", "Stopped", "__version__", "latest", "metrics", "open", "shield"]
 
 give_seeds()
+note_exits()
 
 
 def open(path: str | os.PathLike, framework: str | None = None) -> Snapshot:

@@ -3,44 +3,51 @@
 from __future__ import annotations
 
 import atexit
+import builtins
 import os
 import sys
 import weakref
 
-_failure: str | None = None
-_hooked = False
+_exit_status: object = None      # what the script gave sys.exit(), exit() or quit() last
 
 
 def watch(run):
     """Calls run._at_exit(normal) when the interpreter ends, in this process only."""
-    _hook_exits()
-    weak, process = weakref.ref(run), os.getpid()
+    weak, process, earlier = weakref.ref(run), os.getpid(), last_error()
 
     def at_exit():
         alive = weak()
         if alive is not None and os.getpid() == process:
-            alive._at_exit(_failure is None)
+            alive._at_exit(_exit_status in (None, 0) and last_error() is earlier)
     atexit.register(at_exit)
 
 
-def _hook_exits():
-    global _hooked
-    if _hooked:
-        return
-    _hooked = True
-    excepthook, leave = sys.excepthook, sys.exit
+def last_error() -> BaseException | None:
+    """The exception that Python printed last: one that ends a script is here, whoever has taken over sys.excepthook."""
+    return getattr(sys, "last_value", None)
 
-    def note_exception(kind, value, trace):
-        global _failure
-        _failure = kind.__name__
-        excepthook(kind, value, trace)
+
+def note_exits():
+    """At import: `sys.exit(main())` looks sys.exit up before main() makes a Run."""
+    leave = sys.exit
 
     def note_exit(status=None, /):
-        global _failure
-        if status not in (None, 0):
-            _failure = f"exit({status!r})"
+        note(status)
         leave(status)
-    sys.excepthook, sys.exit = note_exception, note_exit
+    sys.exit = note_exit
+    words = type(getattr(builtins, "exit", None))          # of exit() and quit(), which site adds
+    if words.__module__ == "_sitebuiltins":
+        say_goodbye = words.__call__
+
+        def note_word(self, code=None):
+            note(code)
+            say_goodbye(self, code)
+        words.__call__ = note_word
+
+
+def note(status):
+    global _exit_status
+    _exit_status = status
 
 
 CO_GENERATOR = 0x20      # of inspect, which takes long to import
