@@ -30,7 +30,7 @@ std::string last_part(const std::string& name) {
 std::string remedy(const Lost& one) {
   const std::string& kind = one.before.kind;
   const bool inside = one.name.find('.') != std::string::npos;
-  if (one.counts) return "it counts from the resume: enumerate(run.batches(...), run.batch) goes on counting";
+  if (one.counts && !inside) return "it counts from the resume: enumerate(run.batches(...), run.batch) goes on counting";
   if (kind == "iterator") return "an iterator starts anew: iterate with run.batches(...)";
   if (kind == "generator")
     return fmt::format("a random generator of its own: give it to Run(..., {}={})", last_part(one.name), one.name);
