@@ -47,6 +47,14 @@ def test_an_unchanged_script_says_nothing_although_training_moved_its_values(ope
     assert "the script changed" not in capfd.readouterr().err
 
 
+def test_nan_is_not_another_value_than_nan(open_run, capfd):
+    first = open_run(given={"rate": float("nan")})
+    first._session.save(first.step)
+    first.close()
+    assert open_run(given={"rate": float("nan")}).resumed
+    assert "changed" not in capfd.readouterr().err
+
+
 def test_an_override_counts_once(open_run, capfd):
     first = objects()
     train(open_run(**first), first)

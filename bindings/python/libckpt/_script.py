@@ -62,9 +62,14 @@ def plain(value):
     return list(value) if type(value) is tuple else value
 
 
+def differs(one, other) -> bool:
+    """Not so for nan and nan."""
+    return one != other and repr(one) != repr(other)
+
+
 def tell_differences(saved: dict, now: dict, override: dict):
     """One line with what the script says differently and the word that makes it count."""
-    changed = {key: now[key] for key in now if key in saved and now[key] != saved[key] and key not in override}
+    changed = {key: now[key] for key in now if key in saved and differs(now[key], saved[key]) and key not in override}
     if not changed:
         return
     lines = ", ".join(f"{key} {saved[key]!r} -> {value!r}" for key, value in changed.items())
@@ -76,7 +81,7 @@ def tell_differences(saved: dict, now: dict, override: dict):
 def apply_override(objects: dict, override: dict, done: dict) -> dict:
     """Sets what is overridden, each value once in the life of a run: a later block goes on from what training made of it.
     Returns what has been overridden by now."""
-    due = {key: value for key, value in override.items() if done.get(key, _NOTHING) != plain(value)}
+    due = {key: value for key, value in override.items() if differs(done.get(key, _NOTHING), plain(value))}
     for key in due:                 # all are there before the first is set
         _holders(objects, key)
     for key, value in due.items():
