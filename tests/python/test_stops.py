@@ -294,7 +294,8 @@ def test_in_a_notebook_the_second_run_closes_the_first_and_signals_are_left_alon
     before = signal.getsignal(signal.SIGINT)
     arguments = {"directory": tmp_path / "run", "settings": {"allow_volatile": "on"}}
     first = libckpt.Run(**arguments, x=[1])
-    second = libckpt.Run(**arguments, x=[2])
+    (tmp_path / "link").symlink_to(tmp_path)
+    second = libckpt.Run(**{**arguments, "directory": tmp_path / f"link/../{tmp_path.name}/run"}, x=[2])
     assert first._session.is_open is False and second.block == 2
     assert signal.getsignal(signal.SIGINT) is before
     second.close()

@@ -87,7 +87,7 @@ class Run(Loops):
         _variables.watch(self)
         _ending.watch(self)
         if self._directory:
-            _open_runs[self._directory] = self
+            _open_runs[os.path.realpath(self._directory)] = self
 
     # ---- Beginning ---------------------------------------------------------------------------------------------------------
 
@@ -269,7 +269,8 @@ class Run(Loops):
             self._metrics.write()
         if keyboard := getattr(self, "_keyboard", None):
             keyboard.release()
-        _open_runs.pop(self._directory, None)
+        if self._directory:
+            _open_runs.pop(os.path.realpath(self._directory), None)
         return self._session.close()
 
     def _stop(self):
@@ -306,6 +307,6 @@ TO_BE_CONTINUED = 85
 
 def close_earlier(directory):
     """In a notebook a cell is run again: the run that it opened before ends."""
-    path = os.path.abspath(directory or os.environ.get("CKPT_RUN_DIR", ""))
+    path = os.path.realpath(directory or os.environ.get("CKPT_RUN_DIR", ""))
     if path in _open_runs:
         _open_runs[path].close()
