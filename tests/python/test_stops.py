@@ -245,7 +245,7 @@ def test_a_stop_in_a_validation_goes_back_to_the_newest_snapshot(open_run):
                     run._session.save(run.step)
             for item in run.eval(range(10)):
                 if item == 3:
-                    run.stop("the test says so")
+                    run._session.ask_to_stop("the test says so")
             raise AssertionError("the validation was not left")
     assert stopped.value.code == 85
     back = np.zeros(1)
@@ -259,8 +259,25 @@ def test_a_validation_is_not_left_where_nothing_was_saved_yet(open_run):
         for _ in run.epochs(2):
             for item in run.eval(range(5)):
                 seen.append(item)
-                run.stop("the test says so")
+                run._session.ask_to_stop("the test says so")
     assert seen == [0, 1, 2, 3, 4]
+
+
+def test_a_script_that_stops_itself_after_an_epochs_last_batch_finishes_the_validation_and_saves(open_run):
+    weights = np.zeros(1)
+    run = open_run(weights=weights)
+    run._session.save(run.step)             # there is one to go back to
+    validated = 0
+    with pytest.raises(libckpt.Stopped) as stopped:
+        for _ in run.epochs(3):
+            for batch in run.batches(range(4)):
+                weights += 1
+                if batch == 3:
+                    run.stop("the test says so")
+            validated += sum(1 for _ in run.eval(range(10)))
+    assert (stopped.value.step, validated) == (4, 10)
+    back = np.zeros(1)
+    assert open_run(weights=back).epoch == 1 and back[0] == 4
 
 
 def test_what_wants_to_know_is_called_after_the_state_is_durable(open_run, tmp_path):

@@ -76,4 +76,4 @@ def stop_on_signals(run: Run):
     """For a framework that has put its own handlers in place of the library's."""
     if run.directory and threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, lambda number, frame: run.stop(signal.Signals(number).name))
+            signal.signal(number, lambda number, frame: run._session.ask_to_stop(signal.Signals(number).name))

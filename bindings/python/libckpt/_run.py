@@ -79,6 +79,7 @@ class Run(Loops):
         self._prepare_error: BaseException | None = None
         self._saved = False                # a save took place since we looked last
         try:
+        self._own_stop: str | None = None  # why the script itself wants to stop at the next safe point
             self._begin(override, init_from, only)
         except BaseException:
             self._session.close()          # the next one, in a notebook say, begins anew
@@ -174,6 +175,8 @@ class Run(Loops):
             self._best.saving_at(self.step)
             self._save_now()
         if self._session.point(self.step):
+        if self._own_stop is not None:
+            self._session.ask_to_stop(self._own_stop)
             self._stop()
         if self._saved or self._best.waits:
             self._look_after_save()
@@ -217,8 +220,9 @@ class Run(Loops):
         return function
 
     def stop(self, reason: str = "the program asked for it") -> None:
-        """Stops at the next safe point, which saves and raises Stopped; the run is to be continued."""
-        self._session.ask_to_stop(reason)
+        """Stops at the next safe point, which saves and raises Stopped; the run is to be continued. A validation is not left
+        for it: that would go back to the newest snapshot, and come to the same stop again."""
+        self._own_stop = reason
 
     def best(self, value: float, mode: str = "max") -> bool:
         """Whether this is the best value so far; then the state of the next safe point is kept as ``RUN@best``, outside
