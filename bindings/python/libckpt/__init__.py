@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import os
 
-from ._abi import Error, version as __version__
+from . import _abi
+from ._abi import Error
 from ._ending import note_exits
 from ._metrics import metrics
 from ._reading import Snapshot, find
@@ -22,8 +23,9 @@ from ._session import Stopped
 from ._variables import give_seeds
 from ._workers import shield
 
-__all__ = ["Error", "Run", "Snapshot", "Stopped", "__version__", "latest", "metrics", "open", "shield"]
+__all__ = ["Error", "Run", "Snapshot", "Stopped", "latest", "metrics", "open", "shield"]
 
+__version__ = _abi.version
 give_seeds()
 note_exits()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any, Callable, Generator, Iterable, Iterator
+from typing import Any, Callable, Generator, Iterable, Iterator, TypeVar
 
 from . import _random
 from ._abi import Error
@@ -13,6 +13,8 @@ from ._ending import left_by_break
 from ._feed import Feed, generators_of
 from ._numpy import set_generator_state
 from ._workers import protect, signals_wait
+
+Batch = TypeVar("Batch")
 
 
 class Loops:
@@ -174,7 +176,8 @@ class Loops:
         self.step += 1
         self._safe_point()
 
-    def batches(self, loader: Iterable, *, name: str | None = None, accumulate: int = 1, resume: str = "auto") -> Iterator:
+    def batches(self, loader: Iterable[Batch], *, name: str | None = None, accumulate: int = 1,
+                resume: str = "auto") -> Iterator[Batch]:
         """The loader's batches that are left in this epoch, a safe point after each but the last (the epoch's end is that one's).
 
         Args:
@@ -273,7 +276,7 @@ class Loops:
         if self._session.seconds_left() < self._tail_seconds and self.step != self._resumed_step:
             self._session.ask_to_stop(f"the rest of the epoch, {self._tail_seconds:.0f} s, does not fit any more")
 
-    def eval(self, loader: Iterable, *, name: str = "eval") -> Iterator:
+    def eval(self, loader: Iterable[Batch], *, name: str = "eval") -> Iterator[Batch]:
         """The loader's batches, for a validation or a test. Nothing is saved in it; when a stop is due it leaves, the run stops at
         its newest snapshot by raising Stopped, and the next block comes here again."""
         protect(loader)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any, Callable, Iterable, Mapping
+from typing import Any, Callable, Iterable, Mapping, SupportsFloat, TypeVar
 
 from . import _abi, _ending, _random, _reading, _script, _variables
 from ._arrays import Registry
@@ -20,6 +20,7 @@ from ._session import Session, Stopped
 from ._state import KEY, State, snapshot_content
 from ._tree import structure_of
 
+Function = TypeVar("Function", bound=Callable[[], Any])
 _open_runs: dict[str, Run] = {}        # by directory, for notebooks
 
 
@@ -78,8 +79,8 @@ class Run(Loops):
         self._on_stop: list[Callable[[], Any]] = []
         self._prepare_error: BaseException | None = None
         self._saved = False                # a save took place since we looked last
-        try:
         self._own_stop: str | None = None  # why the script itself wants to stop at the next safe point
+        try:
             self._begin(override, init_from, only)
         except BaseException:
             self._session.close()          # the next one, in a notebook say, begins anew
@@ -174,9 +175,9 @@ class Run(Loops):
         if self._best.due:
             self._best.saving_at(self.step)
             self._save_now()
-        if self._session.point(self.step):
         if self._own_stop is not None:
             self._session.ask_to_stop(self._own_stop)
+        if self._session.point(self.step):
             self._stop()
         if self._saved or self._best.waits:
             self._look_after_save()
@@ -213,7 +214,7 @@ class Run(Loops):
         """Seconds until the run must stop; infinity without a limit."""
         return self._session.seconds_left()
 
-    def on_stop(self, function: Callable[[], Any]) -> Callable[[], Any]:
+    def on_stop(self, function: Function) -> Function:
         """Calls the function when the run stops to be continued, after its state is durable. Also a decorator. What it raises is
         told and passed over."""
         self._on_stop.append(function)
@@ -224,7 +225,7 @@ class Run(Loops):
         for it: that would go back to the newest snapshot, and come to the same stop again."""
         self._own_stop = reason
 
-    def best(self, value: float, mode: str = "max") -> bool:
+    def best(self, value: SupportsFloat, mode: str = "max") -> bool:
         """Whether this is the best value so far; then the state of the next safe point is kept as ``RUN@best``, outside
         retention. A tensor with one element is fetched from its device, once. nan is never best. Raises ValueError where
         ``mode`` is neither "max" nor "min"."""

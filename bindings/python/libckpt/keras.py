@@ -25,7 +25,7 @@ class Checkpoint(keras.callbacks.Callback):
     def __init__(self, **arguments: Any):
         super().__init__()
         self._arguments = arguments
-        self.run: Run | None = None
+        self.run: Run = None  # type: ignore[assignment]      # until it begins
 
     def on_train_begin(self, logs=None):
         if self.run is not None:
@@ -44,7 +44,6 @@ class Checkpoint(keras.callbacks.Callback):
             self.run._leave_if_stop_is_due()
 
     def on_train_end(self, logs=None):
-        assert self.run is not None
         self._early["stopped"] = self.model.stop_training
         self._epochs.close()
         self.run._complete_epoch()

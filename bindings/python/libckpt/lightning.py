@@ -36,7 +36,7 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
 
     def __init__(self, **arguments: Any):
         self._arguments = arguments
-        self.run: Run | None = None
+        self.run: Run = None  # type: ignore[assignment]      # until it begins
 
     def on_fit_start(self, trainer, pl_module):
         if self.run is not None:
@@ -67,7 +67,6 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
         if isinstance(trainer.train_dataloader, (list, tuple, dict)):
             raise Error("libckpt.lightning knows the place in one training loader, and there are several: let one loader give the "
                         "batches of all")
-        assert self.run is not None
         stop_on_signals(self.run)
 
     def on_validation_batch_end(self, trainer, *_):

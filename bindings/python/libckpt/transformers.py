@@ -33,7 +33,7 @@ class Checkpoint(TrainerCallback):
 
     def __init__(self, trainer: trainer_module.Trainer, **arguments: Any):
         self._trainer, self._arguments = trainer, arguments
-        self.run: Run | None = None
+        self.run: Run = None  # type: ignore[assignment]      # until it begins
         self._stopping = False
         self._early = {"stopped": False}
         self._guide(trainer)
@@ -58,7 +58,6 @@ class Checkpoint(TrainerCallback):
 
     def _run_epoch(self, run_epoch, *, epoch, **arguments):
         """An epoch of the Trainer's: nothing of one that is done, the rest of one that is begun."""
-        assert self.run is not None
         if epoch < self.run.epoch or self._early["stopped"]:
             return
         begun, used = self._begun
