@@ -99,6 +99,16 @@ bool only_random_numbers_differ(const StateDifference& state) {
          });
 }
 
+// Nearly every loop leaves gradients behind, so they are named only where nothing else explains.
+std::vector<std::string> gradients_at_stop(const Findings& found) {
+  std::vector<std::string> lines;
+  if (const Variables* stopped = found.resumed.at("point", 1, found.stopped_at))
+    for (const auto& [name, variable] : *stopped)
+      if (variable.kind == "gradients")
+        lines.push_back(name + ", which are not saved: a loop that sums them over batches needs run.batches(..., accumulate=N)");
+  return lines;
+}
+
 std::vector<std::string> causes_of_resume(const Findings& found) {
   std::vector<std::string> lines;
   for (const Lost& one : suspects(found)) lines.push_back(describe(one));
@@ -110,7 +120,9 @@ std::vector<std::string> causes_of_resume(const Findings& found) {
     return {"an array or a value that changes is not registered (ckpt_add, ckpt_set); the state of random numbers is one, too"};
   if (only_random_numbers_differ(found.at_end))
     return {"another number of random numbers is drawn after a resume than without one"};
-  return {"nothing that the script's variables show: state inside a library, a file that is written and read, or a worker"};
+  lines = gradients_at_stop(found);
+  lines.push_back("nothing that the script's variables show: state inside a library, a file that is written and read, or a worker");
+  return lines;
 }
 
 }  // namespace

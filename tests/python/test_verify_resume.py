@@ -133,6 +133,28 @@ def test_state_that_nothing_shows_is_said_to_be_somewhere_else(verify):
     assert ["nothing that the script's variables show" in cause for cause in told["causes"]] == [True]
 
 
+GRADIENTS = """
+import torch
+from libckpt import Run
+torch.manual_seed(1)
+model = torch.nn.Linear(3, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+run = Run(model=model, optimizer=optimizer)
+for epoch in run.epochs(3):
+    for number, x in enumerate(run.batches(torch.ones(6, 3)), run.batch):
+        model(x).sum().backward()
+        if number % 3 == 2:
+            optimizer.step()
+            optimizer.zero_grad()
+"""
+
+
+def test_gradients_that_are_summed_over_batches_are_named(verify):
+    code, told = verify(GRADIENTS)
+    assert (code, told["verdict"]) == (1, "differs")
+    assert "gradients of model" in told["causes"][0] and "accumulate=N" in told["causes"][0]
+
+
 UNSTEADY = {
     "a time": ("w += time.time()", "", "inside a step: a time"),
     "the seed of hashes": ("w += salt", "salt = hash('salt')", "salt (script.py"),

@@ -39,6 +39,14 @@ class Survey:
                 if not variable.startswith("__"):
                     with contextlib.suppress(Exception):      # an object that answers no question does not end a training
                         self._look(f"{name}{variable}", value, code, 0)
+        self._note_gradients(run._state.objects)
+
+    def _note_gradients(self, objects):
+        """Which modules have gradients: they are not saved, and not compared, since most loops leave some behind."""
+        for name, value in objects.items():
+            if is_module(value) and any(p.grad is not None and bool(p.grad.any()) for p in value.parameters()):
+                self.variables[f"gradients of {name}"] = {"digest": "", "shown": "", "kind": "gradients", "file": "", "function": "",
+                                                          "line": 0}
 
     def _scopes(self) -> Iterator[tuple[str, dict, tuple[str, str]]]:
         """(prefix of the names, variables, (file, function)): frames from the inside out, then modules."""
