@@ -169,6 +169,15 @@ class Stateful(Mlp):
         return StatefulDataLoader(TensorDataset(*data()), BATCH, shuffle=True)
 
 
+class StatefulWorkers(Mlp):
+    """The same with worker processes that augment: torchdata brings back the place, but not their random numbers."""
+    epochs = 2
+
+    def make_loader(self):
+        from torchdata.stateful_dataloader import StatefulDataLoader
+        return StatefulDataLoader(NoisyData(), BATCH, shuffle=True, num_workers=2)
+
+
 class Accelerated(Mlp):
     """A loader prepared by Accelerate: it draws one batch ahead, in the main process, and shuffles by a seed and the epoch."""
 
@@ -248,4 +257,4 @@ class Steps(Mlp):
             after_batch()
 
 
-ALL = [Mlp, Cnn, Transformer, Accumulating, Augmented, Workers, Stateful, Accelerated, Streaming, Unfreezing, TwoLoaders, Steps]
+ALL = [Mlp, Cnn, Transformer, Accumulating, Augmented, Workers, Stateful, StatefulWorkers, Accelerated, Streaming, Unfreezing, TwoLoaders, Steps]

@@ -8,6 +8,8 @@ import os
 import signal
 import threading
 
+from . import _random
+
 PASSED_OVER = (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -32,19 +34,42 @@ def _obey_parent_only():
 class Shield:
     """A DataLoader's worker_init_fn that shields the worker and then calls the program's own."""
 
-    def __init__(self, init_function):
-        self.init_function = init_function
+    def __init__(self, init_function, stateful):
+        self.init_function, self._stateful = init_function, stateful
 
     def __call__(self, worker):
         shield()
+        if self._stateful:
+            carry_random_numbers()
         if self.init_function is not None:
             self.init_function(worker)
+
+
+def carry_random_numbers():
+    """In a worker of a StatefulDataLoader: with each batch that sends along what its dataset's state_dict() says, but not the
+    random numbers of the worker, which would begin anew after a resume. Here they are part of that state."""
+    from torch.utils.data import IterableDataset, get_worker_info
+    dataset = get_worker_info().dataset
+    if isinstance(dataset, IterableDataset):
+        return           # a state would say that it knows its place; one that does not is drawn again, random numbers and all
+    generators = _random.generators_in(("dataset", dataset))
+    own = {name: getattr(dataset, name, None) for name in ("state_dict", "load_state_dict")}
+
+    def state_dict():
+        return {"random": _random.capture(generators), "own": own["state_dict"]() if all(own.values()) else None}
+
+    def load_state_dict(state):
+        if all(own.values()):
+            own["load_state_dict"](state["own"])
+        _random.apply(state["random"], generators)
+    with contextlib.suppress(AttributeError):        # a list, say: nothing random in it
+        dataset.state_dict, dataset.load_state_dict = state_dict, load_state_dict
 
 
 def protect(loader):
     """Shields the workers that this loader starts from now on."""
     if getattr(loader, "num_workers", 0) and not isinstance(loader.worker_init_fn, Shield):
-        loader.worker_init_fn = Shield(loader.worker_init_fn)
+        loader.worker_init_fn = Shield(loader.worker_init_fn, stateful=hasattr(loader, "load_state_dict"))
 
 
 @contextlib.contextmanager
