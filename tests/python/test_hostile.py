@@ -11,7 +11,10 @@ from libckpt import _abi
 from libckpt._arrays import Registry, of_bytes
 from libckpt._session import Session
 
-VALID = {"format": 1, "objects": {"state": [], "vars": {}, "random": {}, "loop": {}}}
+POSITION = {"epoch": 0, "epoch_step": 0, "epoch_random": None, "feeds": {}, "tail_seconds": 0.0}
+LOOP = {"position": POSITION, "best": {"value": None, "step": None}, "settings": {}, "overridden": {}}
+RANDOM = {"python": {"version": 3, "state": {"$bytes": "bytes"}, "gauss": None}, "given": {}}
+VALID = {"format": 1, "objects": {"state": [], "vars": {}, "random": RANDOM, "loop": LOOP}}
 DEEP = "[" * 3000 + "]" * 3000
 STRUCTURES = {
     "no object": "[]", "a number": "3", "nothing in it": '{"format": 1}', "another version": '{"format": 99}',
@@ -48,6 +51,23 @@ def test_a_structure_that_makes_no_sense_is_refused_where_a_run_would_begin_from
     forged(STRUCTURES[name])
     with pytest.raises(libckpt.Error):
         open_run(state=[], directory=tmp_path / "other", init_from=tmp_path / "run")
+
+
+PLACES = {
+    "nothing": {}, "a text": "x", "no best": {"position": POSITION}, "a list of settings": LOOP | {"settings": [1]},
+    "a best that is none": LOOP | {"best": "x"}, "a step that is none": LOOP | {"best": {"value": 1.0, "step": "x"}},
+} | {f"epoch {epoch!r}": LOOP | {"position": POSITION | {"epoch": epoch}} for epoch in (-5, "x", 10**30, None, 0.5)} | {
+    f"feeds {feeds!r}": LOOP | {"position": POSITION | {"feeds": feeds}}
+    for feeds in ([1], {"batches": 3}, {"batches": {"index": "q", "complete": True}}, {"batches": {"index": 1}})}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_place_of_the_loops_that_makes_no_sense_is_refused_before_anything_is_used(name, forged, open_run):
+    forged(json.dumps(VALID | {"objects": VALID["objects"] | {"loop": PLACES[name]}}))
+    state = []
+    with pytest.raises(libckpt.Error, match="structure that libckpt cannot have written"):
+        open_run(state=state)
+    assert state == []
 
 
 @pytest.mark.parametrize("node", ["5", '{"a": {"$numpy": "absent"}}', '{"a": {"$set": 1}}', DEEP])

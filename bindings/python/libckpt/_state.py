@@ -50,6 +50,7 @@ class State:
             raise _abi.Error(f"the snapshot's structure has version {tree.get('format')}, this libckpt reads {FORMAT}: update it",
                              _abi.MISMATCH)
         nodes = tree["objects"]
+        check_own(nodes["random"], nodes["loop"])
         self._compare_names({name for name in nodes if name not in OWN})
         reader = Reader(arrays, self.pickled)
         live = self.objects | {"vars": self.variables}
@@ -69,6 +70,19 @@ class State:
             raise _abi.Error(f"the snapshot holds {_list(missing)}, which Run was not given" + advice, _abi.MISMATCH)
         if unknown := self.objects.keys() - saved:
             raise _abi.Error(f"Run was given {_list(unknown)}, which the snapshot does not hold" + advice, _abi.MISMATCH)
+
+
+def check_own(random: dict, loop: dict):
+    """What the run itself remembers, before anything of it is used: what is missing or of another kind raises."""
+    position, best = loop["position"], loop["best"]
+    counts = [position["epoch"], position["epoch_step"], *(feed["index"] for feed in position["feeds"].values())]
+    flags = [feed["complete"] for feed in position["feeds"].values()]
+    whole = (all(type(count) is int and 0 <= count < 1 << 63 for count in counts)
+             and all(isinstance(flag, bool) for flag in flags)
+             and all(isinstance(nest, dict) for nest in (random["python"], random["given"], loop["settings"], loop["overridden"]))
+             and all(isinstance(number, (int, float, type(None))) for number in (best["step"], position["tail_seconds"])))
+    if not whole:
+        raise ValueError("loop")
 
 
 def _list(names) -> str:
