@@ -139,6 +139,29 @@ def wait_for_group_to_go(group):
     raise AssertionError("workers were left behind")
 
 
+BORN = """
+import os, signal, sys, time
+import torch
+from torch.utils.data import DataLoader
+
+if __name__ != "__main__":       # a worker that begins: its shield is not up yet
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.kill(os.getpid(), number)
+
+if __name__ == "__main__":
+    from libckpt import Run
+    run = Run(x=[0])
+    for epoch in run.epochs(1):
+        loader = DataLoader(torch.arange(8), 4, num_workers=1, multiprocessing_context="spawn")
+        print([batch.sum().item() for batch in run.batches(loader)])
+"""
+
+
+def test_a_worker_that_just_begins_survives_the_signal_too(script, tmp_path):
+    result = script(BORN, CKPT_RUN_DIR=str(tmp_path / "run"))
+    assert (result.returncode, result.stdout) == (0, "[6, 22]\n"), result.stderr
+
+
 CHILDREN = """
 import multiprocessing, os, subprocess, sys
 from libckpt import Run

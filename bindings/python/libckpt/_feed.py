@@ -57,7 +57,7 @@ class Feed:
             self.loader.set_epoch(epoch)
 
     def _iterate(self):
-        with _workers.signals_wait():
+        with _workers.signals_wait(self.loader):
             return iter(self.loader)
 
     def _replay(self, batches, count):

@@ -281,7 +281,7 @@ class Loops:
         its newest snapshot by raising Stopped, and the next block comes here again."""
         protect(loader)
         self._see(name, loader)
-        with signals_wait():
+        with signals_wait(loader):
             batches = iter(loader)
         for batch in batches:
             yield batch

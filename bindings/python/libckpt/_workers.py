@@ -72,9 +72,19 @@ def protect(loader):
         loader.worker_init_fn = Shield(loader.worker_init_fn, stateful=hasattr(loader, "load_state_dict"))
 
 
+def start_tracker(context):
+    """Workers that are not forked need multiprocessing's resource tracker. Where it is started it lets SIGINT and SIGTERM through
+    again, whatever was blocked before: so it is started first."""
+    import multiprocessing.resource_tracker
+    if (context or multiprocessing.get_context()).get_start_method() != "fork":
+        multiprocessing.resource_tracker.ensure_running()
+
+
 @contextlib.contextmanager
-def signals_wait():
+def signals_wait(loader):
     """Processes started inside are born deaf to these signals, so that none strikes before their shield is up."""
+    if getattr(loader, "num_workers", 0):
+        start_tracker(getattr(loader, "multiprocessing_context", None))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, *PASSED_OVER])
     try:
         yield
