@@ -130,7 +130,7 @@ std::unique_ptr<Run> Run::open(const ConfigMap& config) try {
   refuse_ranks(run->options_.directory);
   const std::string directory = rundir::Layout(run->options_.directory).directory();
   run->options_.directory = directory;
-  if (!OpenDirectories::enter(directory)) 
+  if (!OpenDirectories::enter(directory))
     fail(CKPT_ERR_IN_USE, "the run {} is already open in this program; close that one first, or use it", directory);
   try {
     run->open_directory();

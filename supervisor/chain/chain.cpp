@@ -447,7 +447,8 @@ void Chain::conclude_job(const Decision& decision) {
     job_step_ = next_in_job(decision, CrashKind::program, job_facts_);
   }
   Queue queue(run_.fs, *options_.scheduler, layout_, permissions_);
-  std::string next = goes_on_elsewhere(decision) ? "nothing to do here" : queue.carry_out(*job_step_, job_facts_, survey_.newest_block);
+  std::string next = goes_on_elsewhere(decision) ? "nothing to do here"
+                                                 : queue.carry_out(*job_step_, job_facts_, survey_.newest_block);
   if (decision.action == Action::leave) next += "; to go on, submit it again";
   status_.set("next", next);
   log(is_bad(decision.action) ? LogLevel::error : LogLevel::info, "{}",

@@ -79,7 +79,10 @@ void follow(const std::string& line, const std::vector<std::string>& command, Us
 void find_ckptrun(UserScript& script) {
   for (const std::string& line : supervisor::slurm::command_lines(script.text))
     for (auto& command : supervisor::slurm::shell_commands(line)) {
-      if (!script.starts_ckptrun) follow(line, command, script), take_ckptrun(command, script);
+      if (!script.starts_ckptrun) {
+        follow(line, command, script);
+        take_ckptrun(command, script);
+      }
       std::erase_if(command, [&](const auto& word) {
         return !script.run.empty() && with_task_in_braces(word).ends_with(script.run);
       });

@@ -60,11 +60,11 @@ std::string too_many_tasks(const Wish& wish, std::uint64_t highest) {
     return fmt::format(
         "an array of {} is more than one may have here ({}, MaxArraySize less one): send them as several sweeps "
         "(--sweep {}, each with a -r of its own)",
-        count_of(wish.tasks, "trial"), highest, highest);
+        count_of(wish.array_tasks, "trial"), highest, highest);
   return fmt::format(
       "an array of {} is more than one may have here ({}, MaxArraySize less one): plan longer blocks "
       "(--limit), or fewer of them now (--blocks {})",
-      count_of(wish.tasks, "task"), highest, highest);
+      count_of(wish.array_tasks, "task"), highest, highest);
 }
 
 std::optional<std::uint64_t> number(const std::string& text) {
@@ -122,7 +122,7 @@ std::string beyond_partition(const Partition& partition, const Wish& wish) {
     return fmt::format("partition {} has {} nodes, and the job asks for {}: ask for fewer (--nodes)", partition.name,
                        *partition.node_count, *nodes);
   const std::uint64_t on_each = nodes.value_or(1) * number(wish.tasks_per_node).value_or(0);
-  const std::uint64_t tasks = number(wish.tasks_side_by_side).value_or(on_each);
+  const std::uint64_t tasks = number(wish.tasks).value_or(on_each);
   const std::uint64_t cpus = number(wish.cpus).value_or(1);
   if (partition.cpu_count && tasks * cpus > *partition.cpu_count)
     return fmt::format("partition {} has {} CPUs, and the job asks for {} tasks{}: ask for fewer (--ntasks)",
@@ -195,7 +195,7 @@ std::string objection(const Site& site, const Wish& wish) {
     if (std::string beyond = beyond_partition(*partition, wish); !beyond.empty()) return beyond;
   }
   const auto highest = site.configuration.highest_array_index();
-  return highest && wish.tasks > *highest ? too_many_tasks(wish, *highest) : "";
+  return highest && wish.array_tasks > *highest ? too_many_tasks(wish, *highest) : "";
 }
 
 }  // namespace ckpt::plan

@@ -14,10 +14,10 @@ struct Wish {
   std::string partition;           // empty: the default one
   bool site_picks_partition = false;  // where none is named
   double limit_seconds = 0;        // 0: the partition's default
-  std::uint64_t tasks = 1;         // highest index of the array
-  bool are_trials = false;         // the tasks, of a sweep; else blocks
+  std::uint64_t array_tasks = 1;   // highest index of the array
+  bool are_trials = false;         // these, of a sweep; else blocks
   // Of one job, as the user wrote them; CPUs are those of a task.
-  std::string cpus, memory, gpus, nodes, tasks_side_by_side, tasks_per_node;
+  std::string cpus, memory, gpus, nodes, tasks, tasks_per_node;
   std::uint64_t jobs = 1;          // that are sent at once: of a sweep, all tasks of all arrays
   std::string account, qos;        // empty: one of the user's
 };
