@@ -454,6 +454,8 @@ BlockResult RunningBlock::finish(int exec_error) {
     result.costs.between_points = watch_->interval().value_or(0);
   }
   if (stop_sent_) result.stop_seconds = ended - *stop_sent_;
+  if (result.outcome == rundir::Outcome::finished && printed_ && progress_text_ && progress_text_->tells_beginnings())
+    note_progress({printed_->done + 1, printed_->total, printed_->unit});
   result.reached = printed_ ? printed_ : progress_in(talk_.news().status);
   const ProgramNews& news = talk_.news();
   if (news.status) result.costs.between_points = news.status->seconds_between_points;

@@ -13,13 +13,13 @@ constexpr std::size_t longest_line = 1000;  // std::regex needs stack for each c
 
 struct BuiltIn {
   const char *name, *expression, *unit;
-  bool counts_beginnings;
+  std::optional<int> first;  // the number of the first one, where it is told as it begins
 };
 constexpr BuiltIn built_in[] = {
-    {"keras", R"(^Epoch (?<done>\d+)/(?<total>\d+))", "epoch", true},
-    {"lightning", R"(Epoch (?<done>\d+)(?:/(?<total>\d+))?\b)", "epoch", false},  // it counts from 0
-    {"huggingface", R"('epoch': '?(?<done>\d+(?:\.\d+)?))", "epoch", false},
-    {"tqdm", R"(\d+%\|.*\| (?<done>\d+)/(?<total>\d+) \[)", "step", false},
+    {"keras", R"(^Epoch (?<done>\d+)/(?<total>\d+))", "epoch", 1},
+    {"lightning", R"(Epoch (?<done>\d+)(?:/(?<total>\d+))?\b)", "epoch", 0},  // "Epoch 9/9" is the tenth
+    {"huggingface", R"('epoch': '?(?<done>\d+(?:\.\d+)?))", "epoch", {}},
+    {"tqdm", R"(\d+%\|.*\| (?<done>\d+)/(?<total>\d+) \[)", "step", {}},
 };
 
 // std::regex has no names for groups: "(?<done>…)" and Python's "(?P<done>…)" become plain groups. Returns which one; 0:
@@ -47,7 +47,7 @@ ProgressText::ProgressText(const std::string& wish) try {
     if (wish != known.name) continue;
     expression = known.expression;
     unit_ = known.unit;
-    counts_beginnings_ = known.counts_beginnings;
+    first_ = known.first;
   }
   done_group_ = take_name(expression, "done");
   total_group_ = take_name(expression, "total");
@@ -77,10 +77,10 @@ std::optional<Progress> ProgressText::take(std::span<const std::byte> printed) {
 std::optional<Progress> ProgressText::look(const std::string& line) const {
   std::smatch groups;
   if (line.empty() || !std::regex_search(line, groups, expression_)) return std::nullopt;
-  const auto number = [&](std::size_t group) {
-    return group == 0 || !groups[group].matched ? 0 : std::strtod(groups[group].str().c_str(), nullptr);
+  const auto number = [&](std::size_t group, int less) {
+    return group == 0 || !groups[group].matched ? 0 : std::strtod(groups[group].str().c_str(), nullptr) - less;
   };
-  Progress progress{number(done_group_) - (counts_beginnings_ ? 1 : 0), number(total_group_), unit_};
+  Progress progress{number(done_group_, first_.value_or(0)), number(total_group_, first_.value_or(1) - 1), unit_};
   if (!std::isfinite(progress.done) || !std::isfinite(progress.total) || progress.done < 0) return std::nullopt;
   return progress;
 }

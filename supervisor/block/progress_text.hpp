@@ -18,6 +18,8 @@ class ProgressText {
   // (?<total>…). CKPT_ERR_CONFIG for anything else.
   explicit ProgressText(const std::string& wish);
 
+  // Whether what it tells is being done, and complete when the program's work is: "Epoch 10/10" stands where nine are done.
+  bool tells_beginnings() const noexcept { return first_.has_value(); }
   // What was printed next. The newest progress in it; nullopt: none.
   std::optional<Progress> take(std::span<const std::byte> printed);
 
@@ -27,7 +29,7 @@ class ProgressText {
   std::regex expression_;
   std::size_t done_group_ = 1, total_group_ = 0;  // 0: none
   std::string unit_;
-  bool counts_beginnings_ = false;  // "Epoch 3/10" stands where two are done
+  std::optional<int> first_;                      // what is told as it begins is numbered from there
   std::string line_;
 };
 

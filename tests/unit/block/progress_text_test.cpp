@@ -26,7 +26,7 @@ void check(const std::optional<Progress>& progress, double done, double total, c
 TEST_CASE("progress is read from what the well-known libraries print") {
   check(read("keras", "Epoch 3/10\n\r  1/32 [>.....] - loss: 2.3"), 2, 10, "epoch");
   check(read("lightning", "Epoch 4:  37%|███▋      | 347/938 [00:03<00:05, 113.22it/s, v_num=0]\r"), 4, 0, "epoch");
-  check(read("lightning", "Epoch 4/9 ━━━━━━ 938/938 0:00:05\n"), 4, 9, "epoch");
+  check(read("lightning", "Epoch 4/9 ━━━━━━ 938/938 0:00:05\n"), 4, 10, "epoch");
   check(read("huggingface", "{'loss': 0.41, 'learning_rate': 2e-05, 'epoch': 1.25}\n"), 1.25, 0, "epoch");
   check(read("tqdm", " 12%|█▏        | 120/1000 [00:01<00:08, 101.2it/s]\r"), 120, 1000, "step");
 }
