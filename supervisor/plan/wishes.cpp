@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <regex>
 #include <string_view>
 
 #include "base/environment.hpp"
@@ -41,11 +42,16 @@ std::uint64_t count_in(std::string_view gpus) {
   return count;
 }
 
-std::uint64_t count_in_gres(std::string_view list) {
-  std::uint64_t count = 0;
-  for (const std::string_view item : slurm::split(list, ','))
-    if (item == "gpu" || item.starts_with("gpu:")) count += count_in(item);
-  return count;
+std::string gpus_in_gres(std::string_view list) {
+  std::vector<std::string_view> items = slurm::split(list, ',');
+  std::erase_if(items, [](std::string_view item) { return item != "gpu" && !item.starts_with("gpu:"); });
+  return fmt::format("{}", fmt::join(items, ","));
+}
+
+// "a100_1g.5gb:1": sites name the parts of a GPU by NVIDIA's profiles, slices of compute and memory.
+bool are_slices(const std::string& gpus) {
+  static const std::regex profile(R"(\dg\.\d+gb)");
+  return std::regex_search(gpus, profile);
 }
 
 // What command line, environment and a script of the user's ask for by options that have no field of their own.
@@ -55,12 +61,12 @@ Options options_of(const Request& request) {
   return options;
 }
 
-std::uint64_t gpus_asked_for(const Request& request, const Options& options) {
-  if (!request.resources.gpus.empty()) return count_in(request.resources.gpus);
+std::string gpus_asked_for(const Request& request, const Options& options) {
+  if (!request.resources.gpus.empty()) return request.resources.gpus;
   for (const char* name : {"gpus", "gpus-per-node", "gpus-per-task"})
-    if (const auto found = options.find(name); found != options.end()) return count_in(found->second);
+    if (const auto found = options.find(name); found != options.end()) return found->second;
   const auto found = options.find("gres");
-  return found == options.end() ? 0 : count_in_gres(found->second);
+  return found == options.end() ? "" : gpus_in_gres(found->second);
 }
 
 const Offer& offer_for(const Preset& preset, std::uint64_t gpus) {
@@ -121,6 +127,12 @@ void fill_shares(slurm::Resources& resources, const Options& options, const Offe
   if (!resources.memory.empty() || is_said({"mem", "mem-per-cpu", "mem-per-gpu"})) return;
   if (gpus > 0 && !offer.memory_per_gpu.empty()) resources.memory = times(offer.memory_per_gpu, gpus);
   if (gpus == 0 && !offer.memory_per_cpu.empty()) resources.others.push_back("--mem-per-cpu=" + offer.memory_per_cpu);
+}
+
+void tell_shares_of_slices(const slurm::Resources& resources, const Preset& preset, const std::string& gpus) {
+  if (resources.cpus.empty() || resources.memory.empty())
+    log_warning("the preset of {} knows the CPUs and the memory of whole GPUs, and {} is a part of one: say --cpus and --mem",
+                preset.name, gpus);
 }
 
 void name_partition(slurm::Resources& resources, const Preset& preset, const Offer& offer, const LiveSite& live) {
@@ -201,11 +213,15 @@ Request with_environment(Request request) {
 Request with_preset(Request request, const Preset& preset, const LiveSite& live) {
   if (!preset.note.empty()) log_warning("{}: {}", preset.title, preset.note);
   const Options options = options_of(request);
-  const std::uint64_t gpus = gpus_asked_for(request, options);
+  const std::string asked = gpus_asked_for(request, options);
+  const std::uint64_t gpus = count_in(asked);
   const Offer& offer = offer_for(preset, gpus);
   ask_for_gpus(request, preset, offer);
   if (request.script.empty()) {
-    fill_shares(request.resources, options, offer, gpus);
+    if (are_slices(asked))
+      tell_shares_of_slices(request.resources, preset, asked);
+    else
+      fill_shares(request.resources, options, offer, gpus);
     name_partition(request.resources, preset, offer, live);
   }
   compare_limit(request, preset, offer, live);

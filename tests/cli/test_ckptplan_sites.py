@@ -138,6 +138,13 @@ def test_gpus_that_are_asked_for_in_the_users_own_way_get_their_shares_of_a_node
     assert options[:3] == ["--gres=gpu:1", "--cpus-per-task=12", "--mem-per-gpu=16G"]
 
 
+def test_a_part_of_a_gpu_gets_no_share_of_a_whole_one(plan):
+    result = plan("--site", "narval", "--account", "def-alice", "--gpus", "a100_1g.5gb:1", *TRAINING)
+    options = options_of(result)
+    assert not [option for option in options if option.startswith(("--cpus", "--mem"))]
+    assert "a100_1g.5gb:1 is a part of one: say --cpus and --mem" in result.stderr
+
+
 def test_more_gpus_than_a_node_has_are_refused(plan):
     error = plan("--site", "puhti", "--account", "project_1", "--gpus", "5", *TRAINING, code=125).stderr
     assert "the preset of puhti knows no job with 5 GPUs" in error
