@@ -263,7 +263,7 @@ int Run::exit_code() {
   }
   if (failure) reason = failure->what();
   else if (!finish_failure_.empty()) reason = finish_failure_;
-  else if (!stopped_step_) reason = "the program closed the run without ckpt_finish";
+  else if (!stopped_step_) reason = "the program closed the run without saying that its work is complete";
   else if (const auto error = disk_->drain->last_error()) reason = fmt::format("stopped, but not saved: {}", error->what());
   else reason = fmt::format("stopped ({}), but the last step is not durable", reason);
   tell_ckptrun(staging::OutcomeNotice{staging::ProgramOutcome::failed, std::nullopt, reason});

@@ -54,7 +54,7 @@ Verdict judge_linked(const Seen& seen) {
   if (seen.told && !seen.told->reason.empty()) return {Outcome::crashed, how + ": " + seen.told->reason};
   if (seen.recorded && !seen.recorded->reason.empty()) return {Outcome::crashed, how + ": " + seen.recorded->reason};
   if (seen.exit_code == 0)
-    return {Outcome::crashed, "exit code 0, but the work was not said to be complete: call ckpt_finish at its end"};
+    return {Outcome::crashed, "exit code 0, but the work was not said to be complete: call ckpt_finish (Python: run.finish()) at its end"};
   if (seen.exit_code == exit_to_be_continued)
     return {Outcome::crashed, "exit code 85, but no stop with a durable snapshot was recorded"};
   return {Outcome::crashed, how};
