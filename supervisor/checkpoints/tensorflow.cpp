@@ -3,7 +3,6 @@
 // file each tensor is, with its CRC-32C. Blocks carry one, too.
 #include <algorithm>
 #include <map>
-#include <optional>
 
 #include "base/error.hpp"
 #include "checkpoints/crc.hpp"
@@ -64,12 +63,10 @@ void for_each_in(const std::string& block, Take take) {
   }
 }
 
-// Texts and other objects: their checksum is not that of the bytes as they are stored.
-bool is_stored_otherwise(std::uint64_t type) { return type == 7 || type == 21; }
-
-// Of the message BundleEntryProto: 1 type, 3 shard, 4 offset, 5 size, 6 CRC. Of BundleHeaderProto: 1 number of shards.
+// Of the message BundleEntryProto: 1 type, 2 shape, 3 shard, 4 offset, 5 size, 6 CRC. Of BundleHeaderProto: 1 number of shards.
 struct Fields {
   std::map<std::uint64_t, std::uint64_t> numbers;
+  std::string_view shape;
   std::uint64_t operator[](std::uint64_t field) const {
     const auto found = numbers.find(field);
     return found == numbers.end() ? 0 : found->second;
@@ -83,12 +80,61 @@ Fields parse_message(std::string_view bytes) {
     switch (tag & 7) {
       case 0: fields.numbers[tag >> 3] = take_varint(bytes); break;
       case 1: take_bytes(bytes, 8); break;
-      case 2: take_bytes(bytes, take_varint(bytes)); break;
+      case 2: {
+        const std::string_view inner = take_bytes(bytes, take_varint(bytes));
+        if (tag >> 3 == 2) fields.shape = inner;
+        break;
+      }
       case 5: fields.numbers[tag >> 3] = number_at<std::uint32_t>(take_bytes(bytes, 4), 0); break;
       default: damaged();
     }
   }
   return fields;
+}
+
+// Of TensorShapeProto, whose dimensions are messages in field 2 with the size in their field 1.
+std::uint64_t count_elements(std::string_view shape, std::uint64_t most) {
+  std::uint64_t count = 1;
+  while (!shape.empty()) {
+    const std::uint64_t tag = take_varint(shape);
+    if ((tag & 7) != 2) {
+      take_varint(shape);  // of unknown rank, which no stored tensor is
+      continue;
+    }
+    const std::uint64_t size = parse_message(take_bytes(shape, take_varint(shape)))[1];
+    if (size > 0 && count > most / size) damaged();
+    count *= size;
+  }
+  return count;
+}
+
+// As WriteStringTensor of tensor_bundle.cc stores texts: all lengths, the CRC of these, all texts. For the CRC a length is a
+// number of four bytes, or of eight where it needs them.
+std::uint32_t crc_of_texts(std::string_view stored, std::uint64_t count) {
+  std::uint32_t crc = 0;
+  for (; count > 0; --count) {
+    const std::uint64_t length = take_varint(stored);
+    std::string number;
+    for (int byte = 0; byte < (length >> 32 ? 8 : 4); ++byte) number += static_cast<char>(length >> 8 * byte);
+    crc = crc32c().of(number, crc);
+  }
+  crc = crc32c().of(take_bytes(stored, sizeof crc), crc);
+  return crc32c().of(stored, crc);
+}
+
+constexpr std::uint64_t text_type = 7, variant_type = 21;
+
+std::uint32_t crc_of_tensor(Bytes& file, const Fields& entry) {
+  const std::uint64_t offset = entry[4], bytes = entry[5];
+  if (entry[1] != text_type) return crc32c().of(file, offset, bytes);
+  return crc_of_texts(file.read(offset, bytes, "texts"), count_elements(entry.shape, bytes));
+}
+
+bool matches_checksum(Bytes& file, const Fields& entry) try {
+  const bool is_known_how = entry[1] != variant_type && (entry[1] != text_type || entry[5] <= Bytes::most_at_once);
+  return !entry.numbers.contains(6) || !is_known_how || masked(crc_of_tensor(file, entry)) == entry[6];
+} catch (const Broken&) {
+  return false;  // lengths of texts that lead beyond their end
 }
 
 // The files of the tensors, opened when first named.
@@ -103,8 +149,7 @@ class Shards {
     if (offset > file.size() || bytes > file.size() - offset)
       throw Broken{fmt::format("{} ends before the tensor '{}'", name(entry[3]), tensor)};
     if ((content_ += bytes) > most_content_) throw Broken{"its tensors overlap"};
-    if (entry.numbers.contains(6) && !is_stored_otherwise(entry[1]) &&
-        masked(crc32c().of(file, offset, bytes)) != entry[6])
+    if (!matches_checksum(file, entry))
       throw Broken{fmt::format("the tensor '{}' does not match its checksum (CRC-32C)", tensor)};
   }
 

@@ -62,16 +62,16 @@ std::string entry(int type, std::uint64_t offset, const std::string& content) {
 
 struct Checkpoint {
   Folder folder;
-  std::string weights = std::string(200, 'w'), bias = std::string(40, 'b'), texts = "another order", index;
+  std::string weights = std::string(200, 'w'), bias = std::string(40, 'b'), variants = "another order", index;
 
   Checkpoint() {
     Table table;
     table.add("", "\x08\x01\x1a\x02\x08\x01");
     table.add("layer/bias", entry(1, 200, bias));
     table.add("layer/weights", entry(1, 0, weights));
-    table.add("texts", entry(7, 240, "ANOTHER ORDER"));
+    table.add("variants", entry(21, 240, "ANOTHER ORDER"));
     folder.write("ckpt-3.index", index = table.bytes());
-    folder.write("ckpt-3.data-00000-of-00001", weights + bias + texts);
+    folder.write("ckpt-3.data-00000-of-00001", weights + bias + variants);
   }
   Finding examine() const { return checkpoints::examine(io::file_system(), folder.path("ckpt-3")); }
 };
@@ -87,7 +87,7 @@ TEST_CASE("an index whose tensors are all there and match their checksums is who
 
 TEST_CASE("a tensor that is damaged, cut short or missing is named") {
   const Checkpoint checkpoint;
-  std::string bytes = checkpoint.weights + checkpoint.bias + checkpoint.texts;
+  std::string bytes = checkpoint.weights + checkpoint.bias + checkpoint.variants;
   bytes[210] = 'x';
   checkpoint.folder.write("ckpt-3.data-00000-of-00001", bytes);
   CHECK(checkpoint.examine().reason == "the tensor 'layer/bias' does not match its checksum (CRC-32C)");
@@ -95,6 +95,24 @@ TEST_CASE("a tensor that is damaged, cut short or missing is named") {
   CHECK(checkpoint.examine().reason.find("ends before the tensor 'layer/bias'") != std::string::npos);
   std::filesystem::remove(checkpoint.folder.path("ckpt-3.data-00000-of-00001"));
   CHECK(checkpoint.examine().reason.find("is missing") != std::string::npos);
+}
+
+TEST_CASE("of what TensorFlow itself has written every flipped byte of a tensor is found, texts included") {
+  const Folder folder;
+  const std::string data = "tensorflow.data-00000-of-00001", bytes = read_sample(data);
+  folder.write("tensorflow.index", read_sample("tensorflow.index"));
+  const auto examine_with = [&](const std::string& content) {
+    folder.write(data, content);
+    return checkpoints::examine(io::file_system(), folder.path("tensorflow"));
+  };
+  CHECK(examine_with(bytes).state == Wholeness::whole);
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    std::string flipped = bytes;
+    flipped[at] = static_cast<char>(flipped[at] ^ 1);
+    INFO("byte " << at);
+    CHECK(examine_with(flipped).state == Wholeness::broken);
+    CHECK(examine_with(bytes.substr(0, at)).state == Wholeness::broken);
+  }
 }
 
 TEST_CASE("an index that is cut short or flipped at any place is not whole") {

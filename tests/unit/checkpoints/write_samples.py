@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes samples/: small real checkpoints, each by the library whose format it is. Needs tests/python/requirements.txt."""
+"""Writes samples/: small real checkpoints, each by the library whose format it is.
+
+    write_samples.py [pytorch|keras|arrays|tensorflow|orbax ...]       default: the first three
+
+These need what tests/python/requirements.txt lists, TensorFlow and Orbax (orbax-checkpoint, jax) environments of their own.
+"""
 import os
 import pathlib
-import shutil
+import sys
 
 SAMPLES = pathlib.Path(__file__).parent / "samples"
 
@@ -23,7 +28,7 @@ def pytorch():
     save_file(tensors, SAMPLES / "weights.safetensors")
     torch.distributed.checkpoint.save(tensors, checkpoint_id=SAMPLES / "distributed", no_dist=True)
     hugging_face = SAMPLES / "checkpoint-20"
-    hugging_face.mkdir()
+    hugging_face.mkdir(exist_ok=True)
     save_file({"weight": state["weight"]}, hugging_face / "model-00001-of-00002.safetensors")
     save_file({"bias": state["bias"]}, hugging_face / "model-00002-of-00002.safetensors")
     (hugging_face / "model.safetensors.index.json").write_text(
@@ -41,6 +46,22 @@ def keras():
     model.save(SAMPLES / "model.keras")
     model.save(SAMPLES / "model.h5")
     model.save_weights(SAMPLES / "model.weights.h5")
+
+
+def tensorflow():
+    import tensorflow as tf
+    tf.random.set_seed(1)
+    variables = {"weight": tf.random.normal((7, 5)), "half": tf.ones(3, tf.bfloat16), "step": 7, "flags": [True, False],
+                 "text": "one text", "texts": [["", "zwei"], ["\u4e09", "x" * 300]], "none": tf.zeros((0, 3))}
+    tf.train.Checkpoint(**{name: tf.Variable(value) for name, value in variables.items()}).write(SAMPLES / "tensorflow")
+
+
+def orbax():
+    import numpy as np
+    import orbax.checkpoint
+    checkpointer = orbax.checkpoint.StandardCheckpointer()
+    checkpointer.save(SAMPLES / "orbax", {"weight": np.arange(35, dtype="<f4").reshape(7, 5), "step": np.int64(7)})
+    checkpointer.wait_until_finished()
 
 
 def arrays():
@@ -62,12 +83,13 @@ def arrays():
         file.create_dataset("by-plugin", data=values, chunks=(3, 8), fletcher32=True, **hdf5plugin.Blosc())
 
 
+WRITERS = {"pytorch": pytorch, "keras": keras, "arrays": arrays, "tensorflow": tensorflow, "orbax": orbax}
+
+
 def main():
-    shutil.rmtree(SAMPLES, ignore_errors=True)
-    SAMPLES.mkdir()
-    pytorch()
-    keras()
-    arrays()
+    SAMPLES.mkdir(exist_ok=True)
+    for name in sys.argv[1:] or ["pytorch", "keras", "arrays"]:
+        WRITERS[name]()
 
 
 if __name__ == "__main__":
