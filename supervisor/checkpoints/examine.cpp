@@ -49,6 +49,7 @@ Finding examine_file(io::FileSystem& fs, const std::string& path, int depth) {
   if (is_hdf5(head)) return examine_hdf5(fs, path, file);
   if (is_numpy(head)) return examine_numpy(file);
   if (is_safetensors(head, name)) return examine_safetensors(file);
+  if (is_ocdbt(head)) return examine_ocdbt(file);
   if (is_pickle(head)) return examine_pickle(file);
   return {Wholeness::unknown, "unknown format", ""};
 }

@@ -28,6 +28,9 @@ Finding examine_safetensors(Bytes& file);
 bool is_hdf5(std::string_view head);
 Finding examine_hdf5(io::FileSystem& fs, const std::string& path, Bytes& file);
 
+bool is_ocdbt(std::string_view head);
+Finding examine_ocdbt(Bytes& file);  // inside Orbax's
+
 Finding examine_tensorflow(io::FileSystem& fs, const std::string& prefix);
 
 [[noreturn]] void fail_unfinished_by_trainer();  // of Hugging Face

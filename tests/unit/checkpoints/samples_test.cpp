@@ -208,15 +208,30 @@ TEST_CASE("a folder in a directory may be empty, as the assets of a SavedModel")
   CHECK(examine(folder.path("saved-2")).reason == "it is empty");
 }
 
-TEST_CASE("Orbax says by a file that all is there") {
+TEST_CASE("Orbax says by a file that all is there, and its tables have checksums") {
   const Folder folder;
-  std::filesystem::create_directories(folder.path("5/default"));
-  folder.write("5/default/array", "anything");
-  CHECK(examine(folder.path("5")).state == Wholeness::unknown);
-  folder.write("5/commit_success.txt", "");
-  CHECK(examine(folder.path("5")).state == Wholeness::whole);
-  folder.write("5/default/x.orbax-checkpoint-tmp-17", "");
-  CHECK(examine(folder.path("5")).state == Wholeness::broken);
+  const std::string path = folder.sample("orbax");
+  CHECK(examine(path).state == Wholeness::whole);
+  CHECK(examine(path).format == "Orbax");
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
+    if (!entry.is_regular_file() || entry.path().filename().string().find('_') != std::string::npos) continue;
+    const std::string file = std::filesystem::relative(entry.path(), folder.path("")), bytes = read_sample(file);
+    for (std::size_t at = 12; at < bytes.size(); ++at) {
+      std::string flipped = bytes;
+      flipped[at] = static_cast<char>(flipped[at] ^ 1);
+      folder.write(file, flipped);
+      REQUIRE(examine(path).state == Wholeness::broken);
+      folder.write(file, bytes.substr(0, at));
+      REQUIRE(examine(path).state == Wholeness::broken);
+    }
+    folder.write(file, bytes);
+  }
+  CHECK(examine(path).state == Wholeness::whole);
+  folder.write("orbax/d/x.orbax-checkpoint-tmp-17", "");
+  CHECK(examine(path).state == Wholeness::broken);
+  std::filesystem::remove(folder.path("orbax/d/x.orbax-checkpoint-tmp-17"));
+  for (const char* mark : {"commit_success.txt", "_CHECKPOINT_METADATA"}) std::filesystem::remove(folder.path("orbax/") + mark);
+  CHECK(examine(path).state == Wholeness::unknown);
 }
 
 TEST_CASE("what is no checkpoint format that is known here says nothing") {
