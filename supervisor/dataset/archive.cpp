@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataset/archive.hpp"
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
@@ -26,8 +27,7 @@ constexpr Packing packings[] = {{"\x1f\x8b"sv, "gzip", "-z"},
                                 {"\x28\xb5\x2f\xfd"sv, "zstd", "--zstd"},
                                 {"\xfd" "7zXZ"sv, "xz", "-J"},
                                 {"BZh"sv, "bzip2", "-j"}};
-constexpr std::size_t tar_mark_at = 257;
-constexpr std::string_view tar_mark = "ustar"sv, zip_mark = "PK"sv;
+constexpr std::string_view zip_mark = "PK"sv;
 
 bool is_there(const std::string& program) { return find_program(program).error_exit_code == 0; }
 
@@ -44,6 +44,18 @@ std::string beginning_of(const std::string& path) {
   bytes.resize(static_cast<std::size_t>(file.gcount()));
   if (bytes.empty()) fail(CKPT_ERR_CONFIG, "--stage-data: {} cannot be read, or is empty", path);
   return bytes;
+}
+
+// By the checksum of its head (tar(5)), the sum of all bytes with spaces in its own field: also one from before POSIX, which has
+// no mark.
+bool is_tar(const std::string& bytes) {
+  constexpr std::size_t field_at = 148, field_bytes = 8;
+  if (bytes.size() < looked_at_bytes) return false;
+  std::string head = bytes;
+  head.replace(field_at, field_bytes, field_bytes, ' ');
+  unsigned long sum = 0;
+  for (const char byte : head) sum += static_cast<unsigned char>(byte);
+  return std::strtoul(bytes.substr(field_at, field_bytes).c_str(), nullptr, 8) == sum;
 }
 
 std::vector<std::string> tar(const std::string& path, const Packing* packing) {
@@ -64,8 +76,7 @@ std::vector<std::string> unpacker_of(const std::string& path) {
   if (bytes.starts_with(zip_mark)) return unzip(path);
   for (const Packing& packing : packings)
     if (bytes.starts_with(packing.mark)) return tar(path, &packing);
-  if (bytes.size() > tar_mark_at && std::string_view(bytes).substr(tar_mark_at).starts_with(tar_mark))
-    return tar(path, nullptr);
+  if (is_tar(bytes)) return tar(path, nullptr);
   fail(CKPT_ERR_CONFIG, "--stage-data: {} is no archive: tar (plain, .gz, .zst, .xz, .bz2) and zip are unpacked", path);
 }
 

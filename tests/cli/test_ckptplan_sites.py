@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ckptplan and the presets of sites: the script each site gets, whose word outranks whose, and files of the user's own."""
 import json
+import os
 import re
 
 import pytest
@@ -46,7 +47,10 @@ def work(home, monkeypatch):
 def plan(tool, home, fake_slurm):
     """Answers the CompletedProcess; no Slurm answers, unless a test steers it."""
     def run(*arguments, code=0, **environment):
-        result = tool("ckptplan", *arguments, **{**NOTHING_LOADED, "HOME": str(home), "XDG_CONFIG_HOME": "", **environment})
+        folders = os.environ["PATH"].split(os.pathsep)
+        path = os.pathsep.join(folder for folder in folders if not os.path.exists(f"{folder}/ckptrun"))   # of another installation
+        result = tool("ckptplan", *arguments, **{**NOTHING_LOADED, "HOME": str(home), "XDG_CONFIG_HOME": "", "PATH": path,
+                                                 **environment})
         assert result.returncode == code, result.stderr
         return result
     return run

@@ -41,6 +41,8 @@ def images(work):
         elif name.endswith(".zst"):
             pack("plain.tar")
             subprocess.run(["zstd", "-q", work / "plain.tar", "-o", work / name], check=True)
+        elif name.endswith(".v7"):
+            subprocess.run(["tar", "--format=v7", "-C", work, "-cf", work / name, "images"], check=True)
         else:
             with tarfile.open(work / name, "w:" + {"gz": "gz", "xz": "xz", "bz2": "bz2"}.get(name.rpartition(".")[2], "")) as archive:
                 archive.add(folder, "images")
@@ -52,7 +54,7 @@ def blocks(work, run="train"):
     return list((work / f"ckpt-runs/{run}/blocks").glob("????.json"))
 
 
-@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.tgz.gz", "a.tar.zst", "a.tar.xz", "a.tar.bz2", "a.zip", "no-ending"])
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.tgz.gz", "a.tar.zst", "a.tar.xz", "a.tar.bz2", "a.zip", "no-ending", "old.v7"])
 def test_an_archive_is_unpacked_before_the_program_starts_and_gone_afterwards(ckptrun, images, node, name):
     done = ckptrun("-r", "train", "--stage-data", images(name), "--", "sh", "-c", SHOW, "show", "{data}")
     assert done.returncode == 0, done.stderr
