@@ -212,14 +212,14 @@ def test_wrapped_blocks_that_end_at_once_with_85_do_not_burn_for_ever(wrapped, r
 
 def test_a_wrapped_program_gets_term_once_at_the_deadline_and_may_say_85(wrapped, run, work):
     script = '[ "$CKPT_BLOCK" = 2 ] && exit 0; trap "echo term >> terms; exit 85" TERM; while :; do sleep 0.01; done'
-    done = wrapped(script, options=("--block-time", "500ms"))
+    done = wrapped(script, options=("--block-time", "2s"))
     assert done.returncode == 0, done.stderr
     assert outcomes(run) == ["stopped", "finished"]
     assert (work / "terms").read_text() == "term\n"
 
 
 def test_a_wrapped_program_that_exits_0_after_it_was_asked_to_stop_is_a_crash_that_is_explained(wrapped, run):
-    done = wrapped('trap "exit 0" TERM; while :; do sleep 0.01; done', options=("--block-time", "500ms"))
+    done = wrapped('trap "exit 0" TERM; while :; do sleep 0.01; done', options=("--block-time", "2s"))
     assert done.returncode == 1
     assert outcomes(run) == ["crashed"]
     assert "not known" in done.stderr
