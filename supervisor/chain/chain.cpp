@@ -67,6 +67,7 @@ class Chain {
   void say_left_out();
   void say_chosen();
   void remember_command();
+  std::vector<std::string> with_data(std::vector<std::string> command) const;
   std::string program_path() const;
   Surroundings look_around_here() const;
   void note_surroundings(std::uint64_t block);
@@ -332,10 +333,9 @@ void Chain::run_one(std::uint64_t block) {
   BlockPlan plan;
   plan.block = block;
   plan.run_name = options_.run.name;
-  plan.command = command_of_block(options_.command, options_.own.resume_words, facts_.checkpoint);
+  plan.command = with_data(command_of_block(options_.command, options_.own.resume_words, facts_.checkpoint));
   plan.program_path = program_path();
   if (stage_) {
-    for (std::string& word : plan.command) word = stage_->expand(word);
     plan.data_directory = stage_->directory();
     if (blocks_here_ == 0) plan.prepared_seconds = stage_->seconds();
   }
@@ -388,17 +388,21 @@ void Chain::remember_command() try {
   log_warning("the command of this run is not remembered: {}", error.what());
 }
 
+// {data} is where it lies here.
+std::vector<std::string> Chain::with_data(std::vector<std::string> command) const {
+  for (std::string& word : command)
+    if (stage_) word = stage_->expand(word);
+  return command;
+}
+
 std::string Chain::program_path() const {
-  const std::string& word = options_.command.front();
-  const std::string here = stage_ ? stage_->expand(word) : word;
-  return here == word ? options_.program_path : find_program(here).path;
+  const std::string here = with_data({options_.command.front()}).front();
+  return here == options_.command.front() ? options_.program_path : find_program(here).path;
 }
 
 // What came with the data is in another folder in each job: by the word for it that is no change.
 Surroundings Chain::look_around_here() const {
-  std::vector<std::string> command = options_.command;
-  for (std::string& word : command)
-    if (stage_) word = stage_->expand(word);
+  const std::vector<std::string> command = with_data(options_.command);
   Surroundings found = look_around(program_path(), command);
   if (command.front() != options_.command.front()) found["program"] = options_.command.front();
   return found;

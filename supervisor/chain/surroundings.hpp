@@ -16,8 +16,8 @@ namespace ckpt::supervisor {
 // Name -> value, for people where it can be: {"GPU": "NVIDIA H100", "commit": "1f2e…", "train.py": "content 9a…"}.
 using Surroundings = std::map<std::string, std::string>;
 
-// `program`: the file that is executed; empty where it is not there yet. Of the command the first word that is a file counts as the script, and for
-// Python all sources beside it. `proc`: where the kernel tells of GPUs.
+// `program`: the file that is executed; empty where it is not there yet. Of the command the first word that is a file counts
+// as the script, and for Python all sources beside it. `proc`: where the kernel tells of GPUs.
 Surroundings look_around(const std::string& program, const std::vector<std::string>& command,
                          const std::string& proc = "/proc");
 

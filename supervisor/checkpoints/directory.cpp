@@ -125,7 +125,7 @@ std::string format_of(io::FileSystem& fs, const std::string& path, const Names& 
 }
 
 void check_is_finished(const Names& names) {
-  if (!has(names, state_of_trainer)) fail_unfinished_by_trainer();
+  if (!has(names, state_of_trainer)) throw Broken{unfinished_by_trainer};
 }
 
 void check_weights(const Names& names) {
@@ -153,9 +153,8 @@ std::string prefix_of_tensorflow(const Names& names, const std::string& name) {
 
 }  // namespace
 
-void fail_unfinished_by_trainer() {
-  throw Broken{"trainer_state.json, which is written last, is missing: it was cut short, or is still being written"};
-}
+const char* const unfinished_by_trainer =
+    "trainer_state.json, which is written last, is missing: it was cut short, or is still being written";
 
 // What has nothing to tell does not make the others doubtful, unless all are so. Where no file is known to be the last
 // one, each may be whole while others are still to come: only rest tells.

@@ -78,12 +78,10 @@ Finding examine_at_depth(io::FileSystem& fs, const std::string& path, int depth)
   return {Wholeness::broken, "", broken.reason};
 }
 
-Finding examine(io::FileSystem& fs, const std::string& path, bool is_by_trainer) try {
-  Finding finding = examine_at_depth(fs, path, 0);
-  if (is_by_trainer && finding.format == "directory") fail_unfinished_by_trainer();
+Finding examine(io::FileSystem& fs, const std::string& path, bool is_by_trainer) {
+  const Finding finding = examine_at_depth(fs, path, 0);
+  if (is_by_trainer && finding.format == "directory") return {Wholeness::broken, "", unfinished_by_trainer};
   return finding;
-} catch (const Broken& broken) {
-  return {Wholeness::broken, "", broken.reason};
 }
 
 }  // namespace ckpt::checkpoints

@@ -122,9 +122,8 @@ class Rehearsal {
   std::vector<std::string> words() const {
     std::vector<std::string> result = {tools::program_word("ckptrun"),  "--quiet", "--here", "-r",
                                        thrown_away_.directory()};
-    result.insert(result.end(), request_.ckptrun_options.begin(), request_.ckptrun_options.end());
-    result.push_back("--");
-    result.insert(result.end(), request_.command.begin(), request_.command.end());
+    const std::vector<std::string> rest = request_.ckptrun_words();
+    result.insert(result.end(), rest.begin(), rest.end());
     return result;
   }
   // Fast epochs share lines of the ledger: then their number counts, not that of the observations. A program that tells
@@ -161,12 +160,9 @@ std::vector<std::string> rehearsal_command(const Request& request, const std::st
   if (request.units) words.insert(words.end(), {"--epochs", fmt::format("{:g}", *request.units)});
   if (!run_directory.empty()) words.insert(words.end(), {"-r", run_directory});
   words.push_back("--");
-  if (const auto& options = request.ckptrun_options; !options.empty()) {
-    words.push_back("ckptrun");
-    words.insert(words.end(), options.begin(), options.end());
-    words.push_back("--");
-  }
-  words.insert(words.end(), request.command.begin(), request.command.end());
+  if (!request.ckptrun_options.empty()) words.push_back("ckptrun");
+  const std::vector<std::string> rest = request.ckptrun_options.empty() ? request.command : request.ckptrun_words();
+  words.insert(words.end(), rest.begin(), rest.end());
   return words;
 }
 

@@ -53,6 +53,13 @@ struct Request {
   bool lists_sites = false;
   tools::Format format = tools::Format::text;
 
+  // What stands behind "ckptrun", its own options, and behind "--" the command.
+  std::vector<std::string> ckptrun_words() const {
+    std::vector<std::string> words = ckptrun_options;
+    words.push_back("--");
+    words.insert(words.end(), command.begin(), command.end());
+    return words;
+  }
   bool has_job() const { return !script.empty() || !command.empty(); }
 };
 

@@ -84,9 +84,8 @@ std::string Submission::script_text() const {
   content.command = {tools::program_word("ckptrun"), "-r", folder() + (request_.trials ? "/{SLURM_ARRAY_TASK_ID}" : "")};
   if (request_.keep != keep_by_default)
     content.command.insert(content.command.end(), {"--keep", fmt::format("{}", request_.keep)});
-  content.command.insert(content.command.end(), request_.ckptrun_options.begin(), request_.ckptrun_options.end());
-  content.command.push_back("--");
-  content.command.insert(content.command.end(), request_.command.begin(), request_.command.end());
+  const std::vector<std::string> words = request_.ckptrun_words();
+  content.command.insert(content.command.end(), words.begin(), words.end());
   return job_script(content);
 }
 

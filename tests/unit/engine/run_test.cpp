@@ -18,6 +18,16 @@
 using namespace ckpt::testing;
 using Catch::Contains;
 
+namespace {
+
+void be_asked_to_stop(const ScratchRun& run) {
+  ::raise(SIGTERM);
+  while (!ckpt_stop_due(run.run)) {
+  }
+}
+
+}  // namespace
+
 TEST_CASE("without a directory a run is inert: everything succeeds and nothing is written") {
   ScratchWorld world;
   ::unsetenv("CKPT_RUN_DIR");
@@ -212,9 +222,7 @@ TEST_CASE("a signal is a request to stop: the next point saves and says stop, cl
   run.add("w", w);
   run.restore();
   REQUIRE(ckpt_point(run.run, 1) == CKPT_GO);
-  ::raise(SIGTERM);
-  while (!ckpt_stop_due(run.run)) {
-  }
+  be_asked_to_stop(run);
   REQUIRE(ckpt_time_left(run.run) == 0);
   REQUIRE(ckpt_point(run.run, 2) == CKPT_STOP);
   REQUIRE(run.close() == 85);
@@ -229,9 +237,7 @@ TEST_CASE("a stop whose save fails is told as a failure, whatever was durable be
   run.restore();
   REQUIRE(run.save_durably(1) == CKPT_OK);
   world.disk->fail_if([](const FakeDisk::Call& call) { return call.path.find("/snapshots/") != std::string::npos; }, ENOSPC);
-  ::raise(SIGTERM);
-  while (!ckpt_stop_due(run.run)) {
-  }
+  be_asked_to_stop(run);
   REQUIRE(ckpt_point(run.run, 2) == CKPT_STOP);
   REQUIRE(run.close() == 1);
   const auto end = ckpt::rundir::Blocks(*world.disk, ckpt::rundir::Layout(run_directory), {}).read_end(1);
@@ -249,9 +255,7 @@ TEST_CASE("a stop at a step whose save had failed saves it once more") {
   world.disk->fail_if([](const FakeDisk::Call& call) { return call.name == "sync"; }, ENOSPC);
   REQUIRE(run.save_durably(1) == CKPT_ERR_NO_SPACE);
   world.disk->clear_faults();
-  ::raise(SIGTERM);
-  while (!ckpt_stop_due(run.run)) {
-  }
+  be_asked_to_stop(run);
   REQUIRE(ckpt_point(run.run, 1) == CKPT_STOP);
   REQUIRE(run.close() == 85);
 }
@@ -304,9 +308,7 @@ TEST_CASE("a request to stop is obeyed at the step just restored") {
   ScratchRun run({{"signals", "on"}});
   run.add("w", w);
   REQUIRE(run.restore() == CKPT_OK);
-  ::raise(SIGTERM);
-  while (!ckpt_stop_due(run.run)) {
-  }
+  be_asked_to_stop(run);
   REQUIRE(ckpt_point(run.run, 3) == CKPT_STOP);
   REQUIRE(run.close() == 85);
   REQUIRE(world.snapshots().size() == 1);
