@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The C ABI of a run: each entry forwards one call.
+#include <cstdlib>
+
 #include "engine/run.hpp"
 
 #include "api/copy_text.hpp"
@@ -19,6 +21,13 @@ namespace {
 ckpt_run* handle(Run* run) { return reinterpret_cast<ckpt_run*>(run); }
 Run& engine(ckpt_run* run) { return *reinterpret_cast<Run*>(require(run, "the run")); }
 const Run& engine(const ckpt_run* run) { return *reinterpret_cast<const Run*>(require(run, "the run")); }
+
+void close_at_exit(int status, void* run) {
+  constexpr int status_mask = 0377;   // what the parent process sees of it, by exit(3)
+  Run* closing = static_cast<Run*>(run);
+  closing->close_at_exit(status & status_mask);
+  if (!closing->in_forked_child()) delete closing;
+}
 
 }  // namespace
 
@@ -146,6 +155,10 @@ ckpt_status ckpt_finish(ckpt_run* run, uint64_t step, ckpt_error* error) noexcep
   return guard(error, [&] { engine(run).finish(step); });
 }
 
+ckpt_status ckpt_finish_at_exit(ckpt_run* run, uint64_t step, ckpt_error* error) noexcept {
+  return guard(error, [&] { engine(run).finish_at_exit(step); });
+}
+
 ckpt_status ckpt_last_error(const ckpt_run* run, ckpt_error* error) noexcept {
   return guard(error, [&] {
     if (const auto last = engine(run).last_error()) throw *last;
@@ -156,6 +169,7 @@ int ckpt_close(ckpt_run** run) noexcept {
   if (!run || !*run) return 1;
   Run* closing = reinterpret_cast<Run*>(*run);
   *run = nullptr;
+  if (closing->ends_with_process() && ::on_exit(close_at_exit, closing) == 0) return 0;
   const int code = closing->close();
   if (!closing->in_forked_child()) delete closing;   // in a child its threads are not there to be joined
   return code;

@@ -194,6 +194,31 @@ std::uint64_t Run::block() const noexcept { return disk_ ? disk_->block() : 0; }
 void Run::finish(std::uint64_t step) {
   require_usable();
   if (inert_) return;
+  save_last(step);
+  complete(step);
+}
+
+void Run::finish_at_exit(std::uint64_t step) {
+  require_usable();
+  if (inert_) return;
+  save_last(step);
+  finish_at_exit_ = step;
+  tell_ckptrun(staging::OutcomeNotice{staging::ProgramOutcome::finished, step, ""});   // the last word of one that crashes now
+}
+
+void Run::close_at_exit(int status) noexcept {
+  if (in_forked_child()) return;
+  try {
+    if (status == 0) complete(*finish_at_exit_);
+    else finish_failure_ = "the program failed after its last step, so its work is not complete";
+    if (finished_) log_info("complete at step {}", *finish_at_exit_);
+  } catch (const std::exception& error) {
+    log_error("ending the run {}: {}", options_.directory, error.what());
+  }
+  close();
+}
+
+void Run::save_last(std::uint64_t step) {
   try {
     save(step);
     disk_->drain->wait_idle(no_limit);
@@ -204,6 +229,9 @@ void Run::finish(std::uint64_t step) {
     log_error("{}; mend that and start the same command again", finish_failure_);
     throw;
   }
+}
+
+void Run::complete(std::uint64_t step) {
   finished_ = true;
   disk_->ledger.append("finished", {{"step", step}});
   record_end(rundir::Outcome::finished, step, "the program said the work is complete");

@@ -65,8 +65,11 @@ class Run {
   void progress(double done, double total, const char* unit);     // any thread
   void keep(std::uint64_t step, const char* name);
   void finish(std::uint64_t step);
+  void finish_at_exit(std::uint64_t step);
+  bool ends_with_process() const noexcept { return finish_at_exit_.has_value(); }
   std::optional<Error> last_error() const;
   int close() noexcept;                                           // then destroy it
+  void close_at_exit(int status) noexcept;                        // the same, where ends_with_process()
 
   bool in_forked_child() const noexcept { return fork_generation.load(std::memory_order_relaxed) != generation_; }
 
@@ -102,6 +105,8 @@ class Run {
   bool is_saved(std::uint64_t step) const;
   bool is_durable(std::uint64_t step) const;
   int exit_code();
+  void save_last(std::uint64_t step);
+  void complete(std::uint64_t step);
   void record_end(rundir::Outcome outcome, std::optional<std::uint64_t> step, const std::string& reason);
 
   template <class Work>
@@ -148,7 +153,8 @@ class Run {
   std::optional<std::uint64_t> stopped_step_;
   bool noted_first_point_ = false;
   bool finished_ = false;
-  std::string finish_failure_;                    // why ckpt_finish failed, or empty
+  std::optional<std::uint64_t> finish_at_exit_;   // the last step, where the exit status decides
+  std::string finish_failure_;                    // why the work is not complete although its last step was made, or empty
   bool said_area_does_not_fit_ = false;
 
   // Any thread, under mutex_.

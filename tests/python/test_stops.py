@@ -200,6 +200,7 @@ def test_children_get_a_run_that_does_nothing(under, script, tmp_path):
 
 ENDINGS = """
 import sys
+from sys import exit as leave
 from libckpt import Run
 
 def train(status=None):
@@ -218,6 +219,9 @@ except ValueError:
 if sys.argv[1] == "raise after it, with a hook": sys.excepthook = lambda *error: print("Traceback", file=sys.stderr)
 if sys.argv[1].startswith("raise after it"): raise ValueError("bad test")
 if sys.argv[1] == "exit 3": sys.exit(3)
+if sys.argv[1] == "a name from before, 3": leave(3)
+if sys.argv[1] == "raise SystemExit(3)": raise SystemExit(3)
+if sys.argv[1] == "exit 256 * 3": sys.exit(768)
 if sys.argv[1] == "exit 0": sys.exit()
 """
 
@@ -227,12 +231,27 @@ if sys.argv[1] == "exit 0": sys.exit()
                                               ("raise in the loop and catch", 0, "crashed"), ("raise after it", 1, "crashed"),
                                               ("raise after it, with a hook", 1, "crashed"), ("exit 3", 3, "crashed"),
                                               ("exit(main()), 0", 0, "finished"), ("exit(main()), 3", 3, "crashed"),
-                                              ("the word, 3", 3, "crashed")])
+                                              ("the word, 3", 3, "crashed"),
+                                              ("a name from before, 3", 3, "crashed"),
+                                              ("raise SystemExit(3)", 3, "crashed"),
+                                              ("exit 256 * 3", 0, "finished")])
 def test_the_work_is_complete_when_the_loop_ended_and_the_script_ends_normally(way, code, ended, script, tmp_path):
     result = script(ENDINGS, way, CKPT_RUN_DIR=str(tmp_path / "run"))
     assert result.returncode == code, result.stderr
     assert outcome(tmp_path, "run") == [ended]
-    assert ("Traceback" in result.stderr) == ("raise" in way and "catch" not in way)
+    assert ("Traceback" in result.stderr) == ("raise" in way and "catch" not in way and "Exit" not in way)
+
+
+@pytest.mark.parametrize("ending, code, ended, says", [
+    ("atexit.register(os.abort)", 134, "finished", "complete, although"),
+    ("raise SystemExit(3)", 124, "crashed", "the program failed after its last step")])
+def test_a_crash_while_python_shuts_down_is_not_the_scripts_own_failure(ending, code, ended, says, script, tmp_path):
+    begins, ends = (ending, "") if "atexit" in ending else ("", ending)      # what is registered first is called last
+    result = script(f"import atexit, os\n{begins}\nfrom libckpt import Run\nfor _ in Run(x=[0]).epochs(2): pass\n{ends}\n",
+                    under=["ckptrun", "--allow-volatile", "-r", "run", "--"])
+    assert result.returncode == code, result.stderr
+    assert outcome(tmp_path, "ckpt-runs/run")[0] == ended
+    assert says in result.stderr
 
 
 def test_a_program_that_trains_in_a_process_of_its_own_has_its_run_there(script, tmp_path):

@@ -15,7 +15,6 @@ import os
 
 from . import _abi
 from ._abi import Error
-from ._ending import note_exits
 from ._metrics import metrics
 from ._reading import Snapshot, find
 from ._run import Run
@@ -27,7 +26,6 @@ __all__ = ["Error", "Run", "Snapshot", "Stopped", "latest", "metrics", "open", "
 
 __version__ = _abi.version
 give_seeds()
-note_exits()
 
 
 def open(path: str | os.PathLike, framework: str | None = None) -> Snapshot:

@@ -74,6 +74,7 @@ _FUNCTIONS: dict[str, list[Any]] = {
     "ckpt_progress": [_pointer, ctypes.c_double, ctypes.c_double, _text],
     "ckpt_keep": [_pointer, ctypes.c_uint64, _text],
     "ckpt_finish": [_pointer, ctypes.c_uint64],
+    "ckpt_finish_at_exit": [_pointer, ctypes.c_uint64],
     "ckpt_last_error": [_pointer],
     "ckpt_catalog_open": [_text, _out_pointer],
     "ckpt_catalog_get": [_pointer, _size, ctypes.POINTER(CInfo), ctypes.POINTER(ctypes.c_char_p)],

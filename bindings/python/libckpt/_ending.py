@@ -3,51 +3,26 @@
 from __future__ import annotations
 
 import atexit
-import builtins
 import os
 import sys
 import weakref
 
-_exit_status: object = None      # what the script gave sys.exit(), exit() or quit() last
-
 
 def watch(run):
-    """Calls run._at_exit(normal) when the interpreter ends, in this process only."""
+    """Calls run._at_exit(raised) when the interpreter ends, in this process only. raised: an exception has ended the script;
+    whether it ends with a status of its own is known only after Python's end."""
     weak, process, earlier = weakref.ref(run), os.getpid(), last_error()
 
     def at_exit():
         alive = weak()
         if alive is not None and os.getpid() == process:
-            alive._at_exit(_exit_status in (None, 0) and last_error() is earlier)
+            alive._at_exit(last_error() is not earlier)
     atexit.register(at_exit)
 
 
 def last_error() -> BaseException | None:
     """The exception that Python printed last: one that ends a script is here, whoever has taken over sys.excepthook."""
     return getattr(sys, "last_value", None)
-
-
-def note_exits():
-    """At import: `sys.exit(main())` looks sys.exit up before main() makes a Run."""
-    leave = sys.exit
-
-    def note_exit(status=None, /):
-        note(status)
-        leave(status)
-    sys.exit = note_exit
-    words = type(getattr(builtins, "exit", None))          # of exit() and quit(), which site adds
-    if words.__module__ == "_sitebuiltins":
-        say_goodbye = words.__call__
-
-        def note_word(self, code=None):
-            note(code)
-            say_goodbye(self, code)
-        words.__call__ = note_word
-
-
-def note(status):
-    global _exit_status
-    _exit_status = status
 
 
 CO_GENERATOR = 0x20      # of inspect, which takes long to import

@@ -243,19 +243,22 @@ class Run(Loops):
         not complete."""
         if not self._session.is_open:
             return
+        self._finish_by(self._session.finish)
+        if self._directory:
+            say(f"complete at step {self.step}" + (f": {reason}" if reason else ""))
+        self.close()
+
+    def _finish_by(self, finish: Callable[[int], None]):
         self._complete_epoch()
         if self._best.due:
             self._best.saving_at(self.step)
         self._metrics.write()
         try:
-            self._session.finish(self.step)
+            finish(self.step)
         except _abi.Error as error:
             failure, self._prepare_error = self._prepare_error, None
             raise failure or error from None
         self._best.keep(math.inf)
-        if self._directory:
-            say(f"complete at step {self.step}" + (f": {reason}" if reason else ""))
-        self.close()
 
     def close(self) -> None:
         """Ends this block without a word about the work: it is neither complete nor stopped. For notebooks and tests."""
@@ -297,12 +300,12 @@ class Run(Loops):
         if self._session.stop_is_due() and self._session.leave():
             self._stop()
 
-    def _at_exit(self, normal: bool):
+    def _at_exit(self, raised: bool):
         if not self._session.is_open:
             return
-        if normal and self._ended:
-            self.finish()
-        elif normal and self._directory:
+        if self._ended and not raised:
+            self._finish_by(self._session.finish_at_exit)
+        elif self._directory and not raised:
             warn("the script ended without run.finish(), so this run is not complete")
         self.close()
 

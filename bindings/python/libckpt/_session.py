@@ -103,6 +103,11 @@ class Session:
         if self.is_open:
             call("ckpt_finish", self._handle, step)
 
+    def finish_at_exit(self, step: int):
+        """Complete if the process then ends with exit status 0, which is not known before Python has ended."""
+        if self.is_open:
+            call("ckpt_finish_at_exit", self._handle, step)
+
     def ask_to_stop(self, reason: str):
         if self.is_open:
             call("ckpt_stop", self._handle, reason.encode())

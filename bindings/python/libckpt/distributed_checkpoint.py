@@ -207,8 +207,8 @@ class StorageWriter(storage.StorageWriter):
             raise failure or Error("the run was stopped and its newest snapshot is not durable: the lines above say why")
         raise Stopped(code, self.step or 0)
 
-    def _at_exit(self, normal: bool):
-        if normal and self._session.is_open and self.directory:
+    def _at_exit(self, raised: bool):
+        if not raised and self._session.is_open and self.directory:
             warn("the script ended without writer.complete(), so this run is not complete")
         self.close()
 

@@ -226,6 +226,12 @@ CKPT_API ckpt_status ckpt_keep(ckpt_run *, uint64_t step, const char *name, ckpt
 /* The work is complete: saves `step` (unless just saved), waits until durable, records it. The chain ends. */
 CKPT_API ckpt_status ckpt_finish(ckpt_run *, uint64_t step, ckpt_error *) CKPT_NOEXCEPT;
 
+/* As ckpt_finish, but the work is complete only if this process then ends with exit status 0: for a runtime that saves in an
+   exit handler of its own, before the status is known (Python: what follows the last step may still fail). The ckpt_close that
+   follows leaves the run open and returns 0; an exit handler closes it (on_exit(3)), without a look at the arrays. A death by
+   signal before that (runtimes crash while they shut down) counts as complete for ckptrun. */
+CKPT_API ckpt_status ckpt_finish_at_exit(ckpt_run *, uint64_t step, ckpt_error *) CKPT_NOEXCEPT;
+
 /* The last failed save, if any since the last durable one; CKPT_OK otherwise. */
 CKPT_API ckpt_status ckpt_last_error(const ckpt_run *, ckpt_error *) CKPT_NOEXCEPT;
 
