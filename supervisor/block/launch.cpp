@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "base/working_directory.hpp"
 #include "block/neighbours.hpp"
 
 namespace ckpt::supervisor {
@@ -19,7 +20,7 @@ std::vector<std::string> environment_of_block(const BlockPlan& plan, const rundi
   variables.push_back(std::isfinite(deadline_wall_seconds) ? fmt::format("CKPT_DEADLINE={:.0f}", deadline_wall_seconds)
                                                            : "CKPT_DEADLINE");
   variables.push_back(plan.resume ? fmt::format("CKPT_STEP={}", plan.resume->step) : "CKPT_STEP");
-  if (plan.own && plan.own->resume) variables.push_back("CKPT_RESUME=" + plan.own->resume->path());
+  if (plan.own && plan.own->resume) variables.push_back("CKPT_RESUME=" + absolute_path(plan.own->resume->path()));
   else variables.push_back(plan.resume ? "CKPT_RESUME=" + layout.snapshot(*plan.resume) : "CKPT_RESUME");
   if (!plan.progress.empty()) variables.push_back("PYTHONUNBUFFERED=1");   // through a pipe it would come in large pieces
   variables.push_back(plan.data_directory.empty() ? "CKPT_DATA" : "CKPT_DATA=" + plan.data_directory);

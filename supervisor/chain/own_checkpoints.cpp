@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "base/working_directory.hpp"
 #include "io/publish.hpp"
 #include "rundir/json_fields.hpp"
 
@@ -81,7 +82,7 @@ std::vector<std::string> command_of_block(std::vector<std::string> command,
                                           const std::vector<std::string>& resume_words,
                                           const std::optional<checkpoints::Version>& resume) {
   if (resume) command.insert(command.end(), resume_words.begin(), resume_words.end());
-  const std::string path = resume ? resume->path() : "";
+  const std::string path = resume ? absolute_path(resume->path()) : "";   // the program may go to another directory first
   for (std::string& word : command) word = replaced(std::move(word), placeholder, path);
   return command;
 }

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::string_view unfinished_endings[] = {".tmp",        ".temp", ".part", ".partial",
                                                    ".incomplete", ".lock", ".swp",  "~"};
-constexpr std::string_view unfinished_beginnings[] = {"tmp-", "tmp_", "temp-"};
+constexpr std::string_view unfinished_beginnings[] = {"tmp-", "tmp_", "tmp.", "temp-"};
 constexpr std::string_view unfinished_parts[] = {".tmp-", ".tmp.", ".orbax-checkpoint-tmp"};
 
 }  // namespace

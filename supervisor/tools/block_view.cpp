@@ -123,19 +123,35 @@ std::string describe_end(const BlockView& block, const RunView& run) {
   return "interrupted: it left no word";
 }
 
-std::optional<Progress> last_progress(io::FileSystem& fs, const rundir::Layout& layout, std::uint64_t block) {
+std::optional<Progress> progress_in(const nlohmann::json& object) {
+  const auto done = number_in(object, "done");
+  if (!done) return std::nullopt;
+  return Progress{*done, number_in(object, "total").value_or(0), text_in(object, "unit")};
+}
+
+namespace {
+
+std::optional<Progress> progress_of(io::FileSystem& fs, const rundir::Layout& layout, std::uint64_t block) {
   std::optional<Progress> progress;
-  if (block == 0) return progress;
   const auto attachments = rundir::Blocks(fs, layout, {}).read_attachments(block);
   Lines lines = rundir::read_ledger(fs, layout.ckptrun_ledger(block));
   for (nlohmann::json& line : read_program_ledgers(fs, layout, block, attachments)) lines.push_back(std::move(line));
   for (const nlohmann::json& line : lines) {
-    const auto done = number_in(line, "done");
-    if (!done) continue;
-    if (progress && text_in(line, "event") == "staged") progress->done = *done;   // told at each save, too
-    if (text_in(line, "event") == "progress") progress = Progress{*done, number_in(line, "total").value_or(0), text_in(line, "unit")};
+    const std::string event = text_in(line, "event");
+    if (auto at_the_end = progress_in(object_in(line, "reached"))) progress = at_the_end;
+    if (event == "progress") progress = progress_in(line);
+    if (const auto done = number_in(line, "done"); done && progress && event == "staged") progress->done = *done;   // at each save, too
   }
   return progress;
+}
+
+}  // namespace
+
+std::optional<Progress> last_progress(io::FileSystem& fs, const rundir::Layout& layout, std::uint64_t block) {
+  constexpr std::uint64_t silent_blocks = 8;   // one that found the work done tells nothing, nor does one that has just begun
+  for (std::uint64_t back = 0; back < silent_blocks && back < block; ++back)
+    if (auto progress = progress_of(fs, layout, block - back)) return progress;
+  return std::nullopt;
 }
 
 }  // namespace ckpt::tools

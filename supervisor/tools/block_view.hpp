@@ -43,7 +43,8 @@ BlockView view_block(io::FileSystem& fs, const RunView& run, const rundir::Block
 std::string describe_end(const rundir::BlockEnd& end);
 std::string describe_end(const BlockView& block, const RunView& run);
 
-// As the programs of a block told it last.
+std::optional<Progress> progress_in(const nlohmann::json& object);
+// As the programs of this block, or of those before it, told it last.
 std::optional<Progress> last_progress(io::FileSystem& fs, const rundir::Layout& layout, std::uint64_t block);
 
 }  // namespace ckpt::tools

@@ -62,12 +62,6 @@ void judge(io::FileSystem& fs, RunView& view) {
   }
 }
 
-std::optional<Progress> progress_in(const nlohmann::json& object) {
-  const auto done = number_in(object, "done");
-  if (!done) return std::nullopt;
-  return Progress{*done, number_in(object, "total").value_or(0), text_in(object, "unit")};
-}
-
 // The newest block has saved a later step than status.json, which is written every few seconds, tells of.
 bool is_outdated(const RunView& view) {
   const auto told = count_in(view.status, "step");

@@ -104,6 +104,15 @@ def test_an_older_checkpoint_is_no_new_one_when_the_program_has_removed_the_newe
     assert found[0] == "first.pt" and "first.pt" not in found[1:] and len(found) > 2
 
 
+def test_a_program_that_goes_to_another_directory_finds_its_checkpoint(training):
+    (training.work / "ckpts").mkdir()
+    done = training.tool("ckptrun", "-r", "t", "--latest", "ckpts/*.state", "--", "sh", "-c",
+                         'cd / && if [ "$CKPT_RESUME" ]; then cp "$CKPT_RESUME" "$0/second"; else echo epoch 1 > "$0/ckpts/1.state"; exit 3; fi',
+                         training.work)
+    assert done.returncode == 0, done.stderr
+    assert (training.work / "second").exists()
+
+
 def test_a_pattern_that_the_shell_has_expanded_is_told_so(training):
     training.ckptrun(trainer=["--epochs", 1])
     for name in "a.pt", "b.pt":
@@ -170,6 +179,9 @@ def test_progress_is_read_from_the_output(training):
     assert "Epoch 3/3" in done.stdout
     status = json.loads(training.tool("ckpt", "status", "t", "--json").stdout)
     assert status["progress"] == {"done": 3, "total": 3, "unit": "epoch"}      # though it told the third only as it began
+    training.ckptrun("--accept-changes", "--progress", "keras", trainer=["--epochs", 3], latest="ckpts/*.pt")       # finds it done
+    status = json.loads(training.tool("ckpt", "status", "t", "--json").stdout)
+    assert len(training.events("ended")) == 2 and status["progress"] == {"done": 3, "total": 3, "unit": "epoch"}
     assert training.ckptrun("--progress", "(", trainer=[]).returncode == 125
 
 

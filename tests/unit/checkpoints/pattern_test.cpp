@@ -33,7 +33,7 @@ void write_in_order(const Folder& folder, const Names& files) {
 TEST_CASE("the newest by time comes first, temporaries, hidden files and the best one are left out") {
   const Folder folder;
   write_in_order(
-      folder, {"9.pt", "10.pt", "best.pt", "11.pt.tmp", ".12.pt", "model_best.pt", "tmp-13.pt", "14.pt~", "notes.txt"});
+      folder, {"9.pt", "10.pt", "best.pt", "11.pt.tmp", ".12.pt", "model_best.pt", "tmp-13.pt", "tmp.pt", "14.pt~", "notes.txt"});
   CHECK(names(folder, "*.pt") == Names{"10.pt", "9.pt"});
   CHECK(names(folder, "*") == Names{"notes.txt", "10.pt", "9.pt"});
   CHECK(names(folder, "*best*.pt") == Names{"model_best.pt", "best.pt"});
