@@ -96,9 +96,11 @@ bool CheckpointWatch::take(const Judged& judged) {
   return true;
 }
 
-// What was under way has been ended with the block's processes.
+// What was under way has been ended with the block's processes. What looked torn, or could not be read, while the program was
+// running is looked at once more.
 bool CheckpointWatch::settle() {
   judgement_.reset();
+  broken_ = own_.broken;
   while (const auto candidate = find_new()) {
     doubtful_ = candidate;
     judge(*candidate);

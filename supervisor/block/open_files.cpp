@@ -28,8 +28,8 @@ bool is_open_for_writing(const std::string& path, const std::vector<pid_t>& proc
     std::error_code unreadable;
     for (const auto& entry : fs::directory_iterator("/proc/" + std::to_string(pid) + "/fd", unreadable)) {
       const fs::path target = fs::read_symlink(entry.path(), unreadable);
-      if ((target == wanted || target.parent_path() == wanted) && is_for_writing(pid, entry.path().filename()))
-        return true;
+      const bool is_of_it = target == wanted || target.string().starts_with(wanted + '/');
+      if (is_of_it && is_for_writing(pid, entry.path().filename())) return true;
     }
   }
   return false;

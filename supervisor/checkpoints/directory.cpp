@@ -21,7 +21,6 @@ namespace {
 using nlohmann::json;
 using Names = std::vector<std::string>;
 
-constexpr int deepest = 6;
 constexpr std::size_t most_files = 100'000;
 constexpr std::uint64_t longest_index = 256u << 20;
 constexpr const char* no_weights = "it has no weights yet (*.safetensors, *.bin)";
@@ -161,7 +160,7 @@ const char* const unfinished_by_trainer =
 Finding examine_directory(io::FileSystem& fs, const std::string& path, int depth) {
   Names names;
   if (const int error = fs.list(path, names)) fail_io(error, "cannot read '{}'", path);
-  if (depth > deepest || names.size() > most_files) throw Broken{"it has too many files, or folders in folders"};
+  if (depth > deepest_folder || names.size() > most_files) throw Broken{"it has too many files, or folders in folders"};
   if (names.empty() && depth == 0) throw Broken{"it is empty"};
   Finding finding{Wholeness::unknown, format_of(fs, path, names, depth), ""};
   if (finding.format == "torch.distributed.checkpoint") check_distributed(fs, path, names);

@@ -8,6 +8,8 @@
 
 namespace ckpt::checkpoints {
 
+constexpr int deepest_folder = 6;  // in a checkpoint that is a directory
+
 enum class Wholeness {
   whole,    // its own structure says so, and its checksums where it has any
   broken,   // proven: cut short, damaged, or still being written

@@ -8,6 +8,7 @@
 
 #include "base/environment.hpp"
 #include "base/error.hpp"
+#include "checkpoints/finding.hpp"
 #include "checkpoints/names.hpp"
 #include "io/publish.hpp"
 
@@ -36,21 +37,17 @@ std::string lower(std::string text) {
   return text;
 }
 
-// Bytes and time of a checkpoint are those of its newest file.
-bool take_info(io::FileSystem& fs, const std::string& path, Candidate& found) {
+// Bytes of a checkpoint are those of all its files, its time is that of the newest one, in whatever folder of it: a file that
+// is completed far below changes neither its folder nor those above.
+bool take_info(io::FileSystem& fs, const std::string& path, Candidate& found, int depth = 0) {
   io::FileInfo info;
   if (fs.info(path, info) != 0) return false;
   found.modified = std::max(found.modified, info.modified);
-  found.bytes += info.size_bytes;
-  if (info.kind != io::FileKind::directory) return true;
+  if (info.kind != io::FileKind::directory || depth == 0) found.bytes += info.size_bytes;
+  if (info.kind != io::FileKind::directory || depth > deepest_folder) return true;
   std::vector<std::string> names;
-  if (fs.list(path, names) != 0) return true;
-  for (const std::string& name : names) {
-    io::FileInfo inside;
-    if (fs.info(path + '/' + name, inside) != 0) continue;
-    found.modified = std::max(found.modified, inside.modified);
-    if (inside.kind == io::FileKind::file) found.bytes += inside.size_bytes;
-  }
+  static_cast<void>(fs.list(path, names));
+  for (const std::string& name : names) take_info(fs, path + '/' + name, found, depth + 1);
   return true;
 }
 

@@ -162,6 +162,15 @@ def test_a_block_ends_after_the_last_checkpoint_that_fits(training):
     assert "the next checkpoint (one every" in done.stderr
 
 
+def test_a_file_that_is_completed_late_in_a_folder_of_the_checkpoint_is_seen(training):
+    done = training.ckptrun("--block-time", "25s", latest="ckpts/iter_{step}",
+                            trainer=["--name", "iter_{}/rank_0/state.pt", "--epochs", 6, "--slow-disk", 4])
+    assert done.returncode == 0, done.stderr
+    assert training.epochs() == list(range(1, 7))
+    assert "stopped with iter_" in done.stderr
+    assert len(training.begun_from()) > 1
+
+
 def test_a_program_that_saves_on_a_signal_gets_it_in_time_through_its_shell(training):
     done = training.tool("ckptrun", "-r", "t", "--latest", "ckpts/model-{epoch}.pt", "--stop", "signal:USR1", "--block-time", "15s",
                          "--", "sh", "-c", '"$@" ${CKPT_RESUME:+--load-checkpoint $CKPT_RESUME}; echo ended', "sh", *TRAINER,

@@ -22,6 +22,7 @@ parser.add_argument("--crash-after", type=int, nargs="*", default=[], help="exit
 parser.add_argument("--torn", type=pathlib.Path, help="each block does one epoch, and dies in the middle of overwriting it "
                     "once a copy is in this folder")
 parser.add_argument("--removes-first", action="store_true", help="the one before, and saves a second later")
+parser.add_argument("--slow-disk", type=float, default=0, metavar="SECONDS", help="in the middle of writing a checkpoint")
 parser.add_argument("--save-on-signal", action="store_true", help="nothing else makes it save, or end")
 options = parser.parse_args()
 
@@ -40,6 +41,7 @@ def checkpoint(epoch):
 
 
 def load(path):
+    path = next(path.rglob("*.pt")) if path.is_dir() else path
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         return int(archive.read("archive/data.pkl"))
@@ -47,7 +49,12 @@ def load(path):
 
 def save(epoch):
     path = options.write_checkpoints_to / options.name.format(epoch)
-    path.write_bytes(checkpoint(epoch))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = checkpoint(epoch)
+    with open(path, "wb", buffering=0) as file:
+        file.write(content[:len(content) // 2])
+        time.sleep(options.slow_disk)
+        file.write(content[len(content) // 2:])
     return path
 
 

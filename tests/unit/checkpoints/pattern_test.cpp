@@ -63,6 +63,16 @@ TEST_CASE("patterns reach over folders, and the files of TensorFlow are one chec
   CHECK(names(folder, "nothing/*.pt").empty());
 }
 
+TEST_CASE("a file that is completed far below makes another version of its directory") {
+  const Folder folder;
+  std::filesystem::create_directories(folder.path("iter_1/rank_0/part"));
+  folder.write("iter_1/rank_0/part/state.pt", "half");
+  const Pattern pattern(folder.path("iter_{step}"));
+  const Candidate half = pattern.list(io::file_system()).front();
+  folder.write("iter_1/rank_0/part/state.pt", "and the rest");
+  CHECK_FALSE(pattern.list(io::file_system()).front().same_version(half));
+}
+
 TEST_CASE("a pattern knows what it would have been expanded to") {
   CHECK(Pattern("runs/*.pt").matches("runs/model-3.pt"));
   CHECK_FALSE(Pattern("runs/*.pt").matches("other/model-3.pt"));
