@@ -86,6 +86,7 @@ bool CheckpointWatch::take(const Judged& judged) {
     doubtful_ = candidate;
     return false;
   }
+  note_copy(judged);
   newest_ = judged.version;
   const double now = clock_.monotonic_seconds();
   seconds_since_last_ = now - std::exchange(last_found_, now);
@@ -94,6 +95,15 @@ bool CheckpointWatch::take(const Judged& judged) {
   else
     until_first_ = seconds_since_last_;
   return true;
+}
+
+// Once for several in a row.
+void CheckpointWatch::note_copy(const Judged& judged) {
+  const bool fails = !judged.why_no_copy.empty();
+  if (fails && !copy_failed_)
+    log_warning("no copy of '{}' is kept: {}; a kill while it is written anew would leave none", judged.version.path(),
+                judged.why_no_copy);
+  copy_failed_ = fails;
 }
 
 // What was under way has been ended with the block's processes. What looked torn, or could not be read, while the program was

@@ -47,6 +47,7 @@ class CheckpointWatch {
   bool settle_for_copy();
   void judge(const checkpoints::Candidate& candidate);
   bool take(const checkpoints::Judged& judged);
+  void note_copy(const checkpoints::Judged& judged);
 
   io::FileSystem& fs_;
   Clock& clock_;
@@ -55,6 +56,7 @@ class CheckpointWatch {
   std::optional<checkpoints::Candidate> doubtful_;     // whose format does not tell, as of the last look
   std::vector<checkpoints::Candidate> broken_;
   std::optional<checkpoints::Version> newest_;
+  bool copy_failed_ = false;  // of the last one
   double last_found_, seconds_since_last_ = 0, judged_from_ = 0, rest_until_ = 0;
   std::optional<double> until_first_;   // from the start of the block
   engine::Observations intervals_;      // between the others

@@ -57,11 +57,16 @@ void remove_abandoned(io::FileSystem& fs, const std::string& directory) {
     if (io::is_temporary_name(name)) static_cast<void>(fs.remove(directory + '/' + name));
 }
 
-}  // namespace
+// Of the older copies; the newest stays until there is a newer one.
+void make_room(io::FileSystem& fs, const std::string& path, const KeepRule& rule) {
+  remove_abandoned(fs, rule.directory);
+  const std::vector<Candidate> copies = list_copies(fs, rule.directory, path);
+  for (std::size_t i = 1; i < copies.size(); ++i) static_cast<void>(fs.remove(copies[i].path));
+}
 
-std::string copy_aside(io::FileSystem& fs, const std::string& path, const KeepRule& rule) {
-  if (const int error = fs.make_directory(rule.directory, rule.directory_permissions); error != 0 && error != EEXIST)
-    fail_io(error, "cannot make '{}'", rule.directory);
+bool is_full(const Error& error) { return error.os_errno() == ENOSPC || error.os_errno() == EDQUOT; }
+
+std::string copy_once(io::FileSystem& fs, const std::string& path, const KeepRule& rule) {
   const std::string copy = io::temporary_name(rule.directory + '/' + io::base_name(path));
   try {
     fill(fs, path, copy, rule.file_permissions);
@@ -70,6 +75,20 @@ std::string copy_aside(io::FileSystem& fs, const std::string& path, const KeepRu
     throw;
   }
   return copy;
+}
+
+}  // namespace
+
+std::string copy_aside(io::FileSystem& fs, const std::string& path, const KeepRule& rule) {
+  if (const int error = fs.make_directory(rule.directory, rule.directory_permissions); error != 0 && error != EEXIST)
+    fail_io(error, "cannot make '{}'", rule.directory);
+  try {
+    return copy_once(fs, path, rule);
+  } catch (const Error& error) {
+    if (!is_full(error)) throw;
+    make_room(fs, path, rule);
+    return copy_once(fs, path, rule);
+  }
 }
 
 std::string publish_copy(io::FileSystem& fs, const std::string& temporary, const std::string& original,

@@ -20,6 +20,7 @@ struct Finding {
   Wholeness state = Wholeness::unknown;
   std::string format;  // "PyTorch", "HDF5", …
   std::string reason;  // of what is not whole: one line for people
+  bool by_checksum = false;  // whole, as checksums of all its content say
 };
 
 // A file, a directory, or the prefix of a TensorFlow checkpoint (PREFIX.index, PREFIX.data-00000-of-00001).

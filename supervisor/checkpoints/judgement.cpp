@@ -59,25 +59,57 @@ std::uint32_t crc_of_checkpoint(io::FileSystem& fs, const std::string& path) {
   return crc;
 }
 
+struct Copy {
+  std::string path;  // empty: there is none
+  std::string why_none;
+};
+
+// A full disk must not make a whole version a broken one.
+Copy try_to_copy(io::FileSystem& fs, const Candidate& candidate, const KeepRule& rule) try {
+  if (!io::is_file(fs, candidate.path)) return {"", "it is more than one file"};
+  return {copy_aside(fs, candidate.path, rule), ""};
+} catch (const Error& error) {
+  return {"", error.what()};
+}
+
+Copy try_to_publish(io::FileSystem& fs, const std::string& copy, const Candidate& candidate, const KeepRule& rule) try {
+  return {publish_copy(fs, copy, candidate.path, rule), ""};
+} catch (const Error& error) {
+  static_cast<void>(fs.remove(copy));
+  return {"", error.what()};
+}
+
+bool is_another_version_now(io::FileSystem& fs, const Candidate& candidate) {
+  io::FileInfo info;
+  return fs.info(candidate.path, info) != 0 || info.modified != candidate.modified || info.size_bytes != candidate.bytes;
+}
+
+// The copy is not being written. But it was made while its original may have been: without checksums half of one version and
+// half of the next look whole.
+Finding examine_copy(io::FileSystem& fs, const std::string& copy, const Candidate& candidate) {
+  const Finding finding = examine(fs, copy);
+  if (finding.state == Wholeness::broken || finding.by_checksum || !is_another_version_now(fs, candidate)) return finding;
+  return {Wholeness::broken, "", "it was written anew while it was copied"};
+}
+
 json judge(io::FileSystem& fs, const Candidate& candidate, const std::optional<KeepRule>& keep, bool is_by_trainer) {
   Finding finding = examine(fs, candidate.path, is_by_trainer);
-  std::string judged = candidate.path, copy;
-  const bool copies =
-      keep && (finding.state == Wholeness::whole || (finding.state == Wholeness::unknown && keep->even_if_unknown));
-  if (copies) {
-    judged = copy = copy_aside(fs, candidate.path, *keep);
-    finding = examine(fs, copy);  // this one is not being written
-  }
-  const std::uint32_t crc = finding.state == Wholeness::broken ? 0 : crc_of_checkpoint(fs, judged);
-  if (!copy.empty() && finding.state == Wholeness::broken)
-    static_cast<void>(fs.remove(copy));
-  else if (!copy.empty())
-    copy = publish_copy(fs, copy, candidate.path, *keep);
+  Copy copy;
+  if (keep && (finding.state == Wholeness::whole || (finding.state == Wholeness::unknown && keep->even_if_unknown)))
+    copy = try_to_copy(fs, candidate, *keep);
+  if (!copy.path.empty()) finding = examine_copy(fs, copy.path, candidate);
+  const bool is_broken = finding.state == Wholeness::broken;
+  const std::uint32_t crc = is_broken ? 0 : crc_of_checkpoint(fs, copy.path.empty() ? candidate.path : copy.path);
+  if (!copy.path.empty() && is_broken)
+    static_cast<void>(fs.remove(copy.path));
+  else if (!copy.path.empty())
+    copy = try_to_publish(fs, copy.path, candidate, *keep);
   return {{"state", state_names[static_cast<std::size_t>(finding.state)]},
           {"format", finding.format},
           {"reason", finding.reason},
           {"crc32c", crc},
-          {"copy", finding.state == Wholeness::broken ? "" : copy}};
+          {"copy", is_broken ? "" : copy.path},
+          {"why_no_copy", copy.why_none}};
 }
 
 // In the child; it may be ended at any moment.
@@ -155,7 +187,7 @@ Judged Judgement::wait() {
 
 Judged Judgement::answer() const {
   const json text = json::parse(text_, nullptr, false);
-  Judged judged{{Wholeness::broken, "", "what reads it crashed: it is damaged"}, {candidate_, "", 0, ""}};
+  Judged judged{{Wholeness::broken, "", "what reads it crashed: it is damaged"}, {candidate_, "", 0, ""}, ""};
   if (!text.is_object()) return judged;
   if (const std::string error = rundir::text_in(text, "error"); !error.empty()) {
     judged.finding.reason = error;
@@ -169,6 +201,7 @@ Judged Judgement::answer() const {
   judged.version = {candidate_, judged.finding.format,
                     static_cast<std::uint32_t>(rundir::count_in(text, "crc32c").value_or(0)),
                     rundir::text_in(text, "copy")};
+  judged.why_no_copy = rundir::text_in(text, "why_no_copy");
   return judged;
 }
 

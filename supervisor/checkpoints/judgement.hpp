@@ -17,12 +17,14 @@ namespace ckpt::checkpoints {
 
 struct Judged {
   Finding finding;
-  Version version;  // where it is broken, only which it is
+  Version version;          // where it is broken, only which it is
+  std::string why_no_copy;  // of one of which a copy was wanted
 };
 
 class Judgement {
  public:
-  // Starts at once. `keep`: a copy is made first, and the copy is what is judged. `is_by_trainer` is for examine.
+  // Starts at once. `keep`: a copy is made first, and the copy is what is judged; where none can be made, it is judged without.
+  // `is_by_trainer` is for examine.
   // CKPT_ERR_MEMORY where no process can be made.
   Judgement(io::FileSystem& fs, const Candidate& candidate, const std::optional<KeepRule>& keep, bool is_by_trainer = false);
   ~Judgement();  // its answer is not wanted any more; it ends by itself

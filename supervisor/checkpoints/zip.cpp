@@ -141,15 +141,17 @@ Finding examine_zip(Bytes& file, const std::string& name) {
   // PyTorch can be told to leave the checksums out; then all of them are zero.
   const bool has_checksums =
       std::any_of(entries.begin(), entries.end(), [](const Entry& entry) { return entry.crc != 0; });
+  bool checks_all = has_checksums;
   std::uint64_t content = 0;
   for (const Entry& entry : entries) {
     const std::uint64_t begin = check_place(file, entry, directory.offset);
     if ((content += entry.compressed) > file.size()) throw Broken{"its entries overlap"};
+    checks_all = checks_all && entry.method == 0;
     if (entry.method != 0 || !has_checksums) continue;
     if (entry.bytes != entry.compressed || crc32().of(file, begin, entry.bytes) != entry.crc)
       throw Broken{fmt::format("its entry '{}' does not match its checksum (CRC-32)", entry.name)};
   }
-  return {Wholeness::whole, format_of(name, entries), ""};
+  return {Wholeness::whole, format_of(name, entries), "", checks_all};
 }
 
 void examine_zips(Bytes& file) {
