@@ -174,7 +174,7 @@ int signal_of_stop(const std::string& text) {
 
 CheckpointOptions checkpoint_options(const CommandLine& line) {
   CheckpointOptions own;
-  own.pattern = line.latest;
+  own.pattern = checkpoints::with_variables(line.latest);
   if (!own.pattern.empty()) static_cast<void>(checkpoints::Pattern(own.pattern));   // refused before anything is made
   own.resume_words = split_words(line.resume_args);
   own.copies = line.copies;

@@ -64,6 +64,22 @@ std::string describe(const Candidate& candidate) {
   return name;
 }
 
+std::string with_variables(const std::string& pattern) {
+  static const std::regex of_shell(R"(\$\{?[A-Za-z_])"), variable(R"(\{[A-Z][A-Z0-9_]*\})");
+  if (std::regex_search(pattern, of_shell))
+    fail(CKPT_ERR_CONFIG,
+         "--latest '{}': the shell has not replaced what follows '$', as it does in double quotes: --latest \"$DIR/*.pt\"",
+         pattern);
+  std::string result;
+  auto end = pattern.begin();
+  for (std::sregex_iterator found(pattern.begin(), pattern.end(), variable); found != std::sregex_iterator(); ++found) {
+    result.append(end, (*found)[0].first);
+    result += replace_variables(found->str());
+    end = (*found)[0].second;
+  }
+  return result.append(end, pattern.end());
+}
+
 Pattern::Pattern(const std::string& text) : text_(text) {
   const std::string path = without_home_sign(text);
   absolute_ = path.starts_with('/');

@@ -31,6 +31,10 @@ bool comes_after(const Candidate& one, const Candidate& other) noexcept;
 // "model-12.pt (epoch 12)"
 std::string describe(const Candidate& candidate);
 
+// {SLURM_ARRAY_TASK_ID} and the like, in capitals, are replaced by the environment's values, as in --run: of a sweep each trial has
+// checkpoints of its own. CKPT_ERR_CONFIG: one is not set, or the shell was to replace a $NAME and has not.
+std::string with_variables(const std::string& pattern);
+
 class Pattern {
  public:
   // '~/' is the home directory, '*', '?' and '[…]' as in a shell; {epoch} and {step}, also as Keras writes them ({epoch:02d}),

@@ -125,6 +125,15 @@ def test_a_pattern_that_the_shell_has_expanded_is_told_so(training):
     assert "the shell has expanded it; quote it: --latest 'ckpts/model-{epoch}.pt'" in done.stderr
 
 
+def test_a_trial_goes_on_from_a_checkpoint_of_its_own(tool, work):
+    for trial, epoch in (3, 1), (7, 9):
+        (work / f"ckpts/{trial}").mkdir(parents=True)
+        (work / f"ckpts/{trial}/model-{epoch}.txt").write_text("state")
+    done = tool("ckptrun", "-r", "trials/{TRIAL}", "--latest", "ckpts/{TRIAL}/model-{epoch}.txt", "--", "sh", "-c", "echo $CKPT_RESUME",
+                TRIAL="3")
+    assert done.stdout.strip() == "ckpts/3/model-1.txt", done.stderr
+
+
 def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_over(training):
     training.ckptrun(trainer=["--epochs", 1])
     (training.checkpoints / "model-1.pt").write_bytes(b"PK\3\4")
@@ -205,7 +214,8 @@ def test_the_checkpoints_of_a_run_are_listed(training):
 
 @pytest.mark.parametrize("options, word", [
     (["--resume-args", "x"], "--latest"), (["--stop", "checkpoint"], "--latest"), (["--stop", "signal:FOO"], "no signal"),
-    (["--latest", "x/*.pt", "--resume-args", "'open"], "quote"), (["--latest", "folder/"], "names no file")])
+    (["--latest", "x/*.pt", "--resume-args", "'open"], "quote"), (["--latest", "folder/"], "names no file"),
+    (["--latest", "$CHECKPOINTS/*.pt"], "double quotes")])
 def test_options_that_make_no_sense_are_refused(tool, work, options, word):
     done = tool("ckptrun", *options, "--", "true")
     assert done.returncode == 125

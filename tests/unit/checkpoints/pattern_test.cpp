@@ -63,6 +63,16 @@ TEST_CASE("patterns reach over folders, and the files of TensorFlow are one chec
   CHECK(names(folder, "nothing/*.pt").empty());
 }
 
+TEST_CASE("variables in capitals are those of the environment, other words stay what they are") {
+  ::setenv("CKPT_TEST_TASK", "7", 1);
+  CHECK(with_variables("ckpts/{CKPT_TEST_TASK}/w-{epoch:02d}-{val_loss:.2f}.h5") == "ckpts/7/w-{epoch:02d}-{val_loss:.2f}.h5");
+  ::unsetenv("CKPT_TEST_TASK");
+  CHECK_THROWS_WITH(with_variables("{CKPT_TEST_TASK}/*.pt"), Catch::Matchers::Contains("which is not set"));
+  CHECK_THROWS_WITH(with_variables("$CHECKPOINTS/*.pt"), Catch::Matchers::Contains("the shell has not replaced"));
+  CHECK_THROWS_WITH(with_variables("${CHECKPOINTS}/*.pt"), Catch::Matchers::Contains("the shell has not replaced"));
+  CHECK(with_variables("costs 5$/[$]a.pt") == "costs 5$/[$]a.pt");
+}
+
 TEST_CASE("a file that is completed far below makes another version of its directory") {
   const Folder folder;
   std::filesystem::create_directories(folder.path("iter_1/rank_0/part"));
