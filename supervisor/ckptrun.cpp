@@ -181,6 +181,9 @@ CheckpointOptions checkpoint_options(const CommandLine& line) {
   if (own.pattern.empty() && (!own.resume_words.empty() || own.copies))
     fail(CKPT_ERR_CONFIG, "{} needs --latest PATTERN, which says where the checkpoints are",
          own.copies ? "--copies" : "--resume-args");
+  if (own.copies.value_or(0) > 0 && !checkpoints::Pattern(own.pattern).names_one_file())
+    fail(CKPT_ERR_CONFIG, "--copies {}: copies are made of one file that is overwritten in place, and '{}' names several",
+         *own.copies, own.pattern);
   if (line.stop.empty()) own.stop_way = own.pattern.empty() ? StopWay::at_deadline : StopWay::after_checkpoint;
   else if (line.stop == "deadline") own.stop_way = StopWay::at_deadline;
   else if (line.stop == "checkpoint" && !own.pattern.empty()) own.stop_way = StopWay::after_checkpoint;

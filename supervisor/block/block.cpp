@@ -451,6 +451,7 @@ BlockResult RunningBlock::finish(int exec_error) {
     result.keeps_own = !what.linked;
     result.own_from = plan_.own->resume;
     result.own_newest = watch_->newest() ? watch_->newest() : plan_.own->resume;
+    result.own_matched = watch_->has_matched();
     result.costs.between_points = watch_->interval().value_or(0);
   }
   if (stop_sent_) result.stop_seconds = ended - *stop_sent_;

@@ -32,9 +32,11 @@ bool CheckpointWatch::is_known(const Candidate& candidate) const {
 
 // The newest that is not judged yet and newer than what is, also where the program has removed that one. What was there
 // before a fresh start may have higher numbers.
-std::optional<Candidate> CheckpointWatch::find_new() const {
+std::optional<Candidate> CheckpointWatch::find_new() {
   const auto& known = newest_ ? newest_ : own_.resume;
-  for (const Candidate& candidate : own_.search.pattern.list(fs_)) {
+  const auto there = own_.search.pattern.list(fs_);
+  has_matched_ = has_matched_ || !there.empty();
+  for (const Candidate& candidate : there) {
     if (known && !comes_after(candidate, known->candidate)) break;
     if (candidate.modified > own_.search.since && !is_known(candidate)) return candidate;
   }

@@ -34,6 +34,7 @@ class CheckpointWatch {
   bool settle();  // the same once nobody writes any more; waits
 
   const std::optional<checkpoints::Version>& newest() const noexcept { return newest_; }  // of this block
+  bool has_matched() const noexcept { return has_matched_; }  // anything was there that the pattern names, whole or not
   double seconds_since_last() const noexcept {
     return seconds_since_last_;
   }  // of the newest: the one before, or the start
@@ -41,7 +42,7 @@ class CheckpointWatch {
   std::optional<double> interval() const;
 
  private:
-  std::optional<checkpoints::Candidate> find_new() const;
+  std::optional<checkpoints::Candidate> find_new();
   bool is_known(const checkpoints::Candidate& candidate) const;
   bool does_not_change(const checkpoints::Candidate& candidate) const;
   bool settle_for_copy();
@@ -56,6 +57,7 @@ class CheckpointWatch {
   std::optional<checkpoints::Candidate> doubtful_;     // whose format does not tell, as of the last look
   std::vector<checkpoints::Candidate> broken_;
   std::optional<checkpoints::Version> newest_;
+  bool has_matched_ = false;
   bool copy_failed_ = false;  // of the last one
   double last_found_, seconds_since_last_ = 0, judged_from_ = 0, rest_until_ = 0;
   std::optional<double> until_first_;   // from the start of the block

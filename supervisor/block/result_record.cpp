@@ -92,6 +92,7 @@ json to_json(const BlockResult& result) {
           {"keeps_own", result.keeps_own},
           {"own_from", to_json(result.own_from)},
           {"own_newest", to_json(result.own_newest)},
+          {"own_matched", result.own_matched},
           {"stop_seconds", result.stop_seconds}};
 }
 
@@ -128,6 +129,7 @@ std::optional<BlockResult> parse_result(const json& value) {
   take(value, "keeps_own", result.keeps_own);
   take(value, "own_from", result.own_from);
   take(value, "own_newest", result.own_newest);
+  take(value, "own_matched", result.own_matched);
   take(value, "stop_seconds", result.stop_seconds);
   return result;
 }

@@ -134,6 +134,12 @@ def test_a_trial_goes_on_from_a_checkpoint_of_its_own(tool, work):
     assert done.stdout.strip() == "ckpts/3/model-1.txt", done.stderr
 
 
+def test_a_pattern_that_nothing_matches_is_named_as_the_reason(training):
+    done = training.ckptrun("--block-time", "6s", latest="ckpts/*.pth", trainer=["--epochs", 100, "--seconds", 1])
+    assert done.returncode == 124
+    assert "nothing that --latest names was there all the time" in done.stderr
+
+
 def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_over(training):
     training.ckptrun(trainer=["--epochs", 1])
     (training.checkpoints / "model-1.pt").write_bytes(b"PK\3\4")
@@ -215,7 +221,7 @@ def test_the_checkpoints_of_a_run_are_listed(training):
 @pytest.mark.parametrize("options, word", [
     (["--resume-args", "x"], "--latest"), (["--stop", "checkpoint"], "--latest"), (["--stop", "signal:FOO"], "no signal"),
     (["--latest", "x/*.pt", "--resume-args", "'open"], "quote"), (["--latest", "folder/"], "names no file"),
-    (["--latest", "$CHECKPOINTS/*.pt"], "double quotes")])
+    (["--latest", "$CHECKPOINTS/*.pt"], "double quotes"), (["--latest", "run-*/last.pt", "--copies", "2"], "names several")])
 def test_options_that_make_no_sense_are_refused(tool, work, options, word):
     done = tool("ckptrun", *options, "--", "true")
     assert done.returncode == 125

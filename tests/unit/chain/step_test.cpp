@@ -544,6 +544,19 @@ TEST_CASE("own checkpoints: a block whose time was up without a newer one has ma
                  "no whole checkpoint came within a block (1 h 00 min)"));
 }
 
+TEST_CASE("own checkpoints: a pattern that nothing ever matched is told, rather than to write them more often") {
+  Story story;
+  story.facts.block_seconds = 3600;
+  BlockResult& result = story.begin();
+  result.linked = result.own_matched = false;
+  result.keeps_own = story.facts.keeps_own = true;
+  result.asked = StopCause::deadline;
+  const Decision decision = story.end(Outcome::crashed);
+  CHECK(decision.action == Action::stop);
+  CHECK(contains(decision.reason, "nothing that --latest names was there"));
+  CHECK_FALSE(contains(decision.reason, "more often"));
+}
+
 TEST_CASE("own checkpoints: a run that had some and has none whole does not start over") {
   ChainFacts facts;
   facts.keeps_own = facts.had_checkpoints = true;
