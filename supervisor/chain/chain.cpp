@@ -333,6 +333,7 @@ void Chain::run_one(std::uint64_t block) {
   BlockPlan plan;
   plan.block = block;
   plan.run_name = options_.run.name;
+  if (own_.is_used()) facts_.checkpoint = own_.put_in_place(facts_.checkpoint, options_.command, block);
   plan.command = with_data(command_of_block(options_.command, options_.own.resume_words, facts_.checkpoint));
   plan.program_path = program_path();
   if (stage_) {

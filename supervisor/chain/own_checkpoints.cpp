@@ -111,6 +111,25 @@ void OwnCheckpointsOfRun::remember(rundir::Permissions permissions) {
   known_run_ = true;
 }
 
+std::optional<checkpoints::Version> OwnCheckpointsOfRun::put_in_place(const std::optional<checkpoints::Version>& chosen,
+                                                                      const std::vector<std::string>& command,
+                                                                      std::uint64_t block) const try {
+  const auto is_told = [](const std::string& word) { return word.find(placeholder) != std::string::npos; };
+  const bool tells = std::any_of(command.begin(), command.end(), is_told) ||
+                     std::any_of(options_.resume_words.begin(), options_.resume_words.end(), is_told);
+  if (!chosen || tells || !chosen->path().starts_with(search_->copies + '/')) return chosen;
+  const std::string file = search_->pattern.the_file();
+  const std::string aside = checkpoints::put_back(fs_, chosen->path(), file, block);
+  log_info("'{}' is made again from its copy '{}'", file, chosen->path());
+  if (!aside.empty()) log_info("the one that was torn is now '{}'", aside);
+  checkpoints::Version again = *chosen;
+  again.candidate = search_->pattern.list(fs_).at(0);
+  return again;
+} catch (const Error& error) {
+  log_warning("the copy is not put back, and only CKPT_RESUME says where it is: {}", error.what());
+  return chosen;
+}
+
 void OwnCheckpointsOfRun::read_ledgers() {
   search_->remembered.clear();
   intervals_ = stops_ = {};

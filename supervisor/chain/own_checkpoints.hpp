@@ -43,6 +43,10 @@ class OwnCheckpointsOfRun {
   const std::vector<checkpoints::Rejected>& rejected() const noexcept { return rejected_; }
   bool adopts() const noexcept { return !known_run_; }  // what is there was not written by this run
   void remember(rundir::Permissions permissions);       // RUN/checkpoints.json; by the newest block
+  // What a program goes on from that is told no {resume}, and so reads the one file that it writes: of a copy that is chosen
+  // for a torn one this file is made again. Else what is chosen.
+  std::optional<checkpoints::Version> put_in_place(const std::optional<checkpoints::Version>& chosen,
+                                                   const std::vector<std::string>& command, std::uint64_t block) const;
 
   OwnCheckpoints for_block(std::uint64_t block, rundir::Permissions permissions,
                            const std::optional<checkpoints::Version>& resume) const;

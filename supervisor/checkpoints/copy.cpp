@@ -104,6 +104,20 @@ std::string publish_copy(io::FileSystem& fs, const std::string& temporary, const
   return path;
 }
 
+std::string put_back(io::FileSystem& fs, const std::string& copy, const std::string& original, std::uint64_t block) {
+  constexpr std::uint32_t permissions_by_default = 0666;
+  io::FileInfo torn;
+  const bool is_there = fs.info(original, torn) == 0;
+  const std::string temporary = io::temporary_name(original);
+  fill(fs, copy, temporary, is_there ? torn.mode : permissions_by_default);
+  const std::string aside = is_there ? fmt::format("{}.damaged-b{:04}", original, block) : "";
+  const int error = is_there ? fs.rename_new(original, aside) : 0;
+  if (error != 0) static_cast<void>(fs.remove(temporary));
+  if (error != 0) fail_io(error, "cannot rename '{}' to '{}'", original, aside);
+  io::publish_new(fs, temporary, original);
+  return aside;
+}
+
 std::vector<Candidate> list_copies(io::FileSystem& fs, const std::string& directory, const std::string& original) {
   const auto [stem, ending] = split(original);
   std::vector<std::string> names;

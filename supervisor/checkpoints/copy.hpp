@@ -25,6 +25,10 @@ std::string copy_aside(io::FileSystem& fs, const std::string& path, const KeepRu
 std::string publish_copy(io::FileSystem& fs, const std::string& temporary, const std::string& original,
                          const KeepRule& rule);
 
+// The copy once more, under the name of what it is of, durable; what is there is renamed, to what is returned (empty: nothing
+// was there). Throws Error.
+std::string put_back(io::FileSystem& fs, const std::string& copy, const std::string& original, std::uint64_t block);
+
 // "last.b0003-2.pt" of block 3, newest first.
 std::vector<Candidate> list_copies(io::FileSystem& fs, const std::string& directory, const std::string& original);
 

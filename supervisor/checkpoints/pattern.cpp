@@ -96,6 +96,8 @@ Pattern::Pattern(const std::string& text) : text_(text) {
   wants_best_ = lower(parts_.back().text).find("best") != std::string::npos;
 }
 
+std::string Pattern::the_file() const { return without_home_sign(text_); }
+
 Pattern::Part Pattern::parse_part(const std::string& text) try {
   static const std::regex special(R"(\{([A-Za-z_]+)(:[^{}]*)?\}|\*|\?|\[[^\]]+\]|[.^$|()+\\{}\[\]])");
   Part part{text, std::nullopt, {}};

@@ -43,6 +43,7 @@ class Pattern {
 
   const std::string& text() const noexcept { return text_; }
   bool names_one_file() const noexcept { return names_one_; }
+  std::string the_file() const;  // that it names
   bool matches(const std::string& path) const;
   // What is no checkpoint by its name is left out, and so is '*best*' where the pattern does not say best. Newest first.
   std::vector<Candidate> list(io::FileSystem& fs) const;

@@ -161,6 +161,15 @@ def test_a_file_that_is_overwritten_in_place_survives_being_killed_in_the_middle
     assert done.stderr.count("ckpts/last.pt is left out") == kills
 
 
+def test_a_program_that_reads_its_own_file_finds_the_copy_in_its_place(training):
+    done = training.tool("ckptrun", "-r", "t", "--latest", "ckpts/last.pt", "--", *TRAINER, "--write-checkpoints-to", "ckpts", "--name",
+                         "last.pt", "--epochs", "3", "--torn", training.run / "kept/checkpoints", "--reads-its-own")
+    assert done.returncode == 0, done.stderr
+    assert training.begun_from() == [0, 1, 2]
+    assert "'ckpts/last.pt' is made again from its copy" in done.stderr
+    assert len(list(training.checkpoints.glob("last.pt.damaged-b*"))) == 2        # nothing is removed
+
+
 def test_removing_a_run_removes_its_copies_and_leaves_the_program_s_own_checkpoint(training):
     training.ckptrun(latest="ckpts/last.pt", trainer=["--name", "last.pt", "--epochs", 2])
     assert list((training.run / "kept/checkpoints").iterdir())

@@ -21,6 +21,7 @@ parser.add_argument("--fail-in", type=int, help="exit with 4 in this epoch, befo
 parser.add_argument("--crash-after", type=int, nargs="*", default=[], help="exit with 3 after these")
 parser.add_argument("--torn", type=pathlib.Path, help="each block does one epoch, and dies in the middle of overwriting it "
                     "once a copy is in this folder")
+parser.add_argument("--reads-its-own", action="store_true", help="goes on from the file that it writes, if there is one")
 parser.add_argument("--removes-first", action="store_true", help="the one before, and saves a second later")
 parser.add_argument("--slow-disk", type=float, default=0, metavar="SECONDS", help="in the middle of writing a checkpoint")
 parser.add_argument("--save-on-signal", action="store_true", help="nothing else makes it save, or end")
@@ -79,6 +80,8 @@ def die_while_overwriting(path, epoch):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+if options.reads_its_own and (options.write_checkpoints_to / options.name).exists():
+    options.load_checkpoint = options.write_checkpoints_to / options.name
 start = load(options.load_checkpoint) if options.load_checkpoint else 0
 log(f"from {start} {os.environ.get('CKPT_RESUME', '-')}")
 options.write_checkpoints_to.mkdir(exist_ok=True)
