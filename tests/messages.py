@@ -28,7 +28,8 @@ NOT_SAID = {"No CUDA GPUs are available", ": Out Of Memory", "Traceback (most re
             "Unable to contact slurm controller", "Zero Bytes were transmitted", "Configuration data as of",
             "Model: \\t\\t NVIDIA H100", "…: ……, since …", "block …: program …", "block …: ……, since …", "pid … on …",
             "this run has had durable snapshots", "exit code 3; it came before …", "a repository of its own",
-            "the job and its task, a trial of a sweep", "…, as of …"}
+            "the job and its task, a trial of a sweep", "…, as of …",
+            '{ rm -rf "$0" 2>/dev/null || …; }'}
 WORDS_OF_A_SENTENCE = 4
 PYTHON_LOGS = {"warn", "say"}
 

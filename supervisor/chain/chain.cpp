@@ -299,7 +299,7 @@ std::optional<Decision> Chain::wait_a_little(const std::string& owner) {
 
 // Once, for all blocks here. Before a block is claimed: a node that cannot be prepared costs the chain none.
 void Chain::prepare_node() {
-  if (!stage_ && !options_.preparation.empty()) stage_.emplace(options_.preparation, run_.signals, run_.clock);
+  if (!stage_ && !options_.preparation.empty()) stage_.emplace(options_.preparation, layout_.directory(), run_.signals, run_.clock);
 }
 
 void Chain::say_left_out() {

@@ -2,8 +2,10 @@
 #include "dataset/stage.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
+#include <xxhash.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 
@@ -25,11 +27,14 @@ namespace stdfs = std::filesystem;
 
 constexpr double seconds_between_words = 30;
 constexpr std::string_view data_in_braces = "{data}";
+// Data may have come with folders that are not to be written to.
+constexpr const char* remove_folder = "{ rm -rf \"$0\" 2>/dev/null || { chmod -R u+rwX \"$0\"; rm -rf \"$0\"; }; }";
 
-// A job's own, so that two on one node do not meet; an earlier try of the same job is done over.
-std::string folder_name() {
+// Of a job and a run, so that neither two jobs on one node meet nor two runs in one job; an earlier try is done over.
+std::string folder_name(const std::string& run_directory) {
   const JobEnvironment job = read_job_environment();
-  return job.id.empty() ? fmt::format("ckpt-data-{}", ::getpid()) : "ckpt-data-" + job.id;
+  const std::uint64_t run = XXH3_64bits(run_directory.data(), run_directory.size());
+  return fmt::format("ckpt-data-{}{:08x}", job.id.empty() ? "" : job.id + '-', run >> 32);
 }
 
 std::string per_second(double bytes, double seconds) {
@@ -61,25 +66,42 @@ class Pace {
 
 }  // namespace
 
-NodeFolder::NodeFolder() {
+std::string OnNodes::try_to_run(const Words& words, const std::string& what, const std::string& data,
+                                const std::function<void()>& look) const {
+  const Words all = preparation_.on_every_node ? preparation_.on_every_node(words) : words;
+  Child child(find_program(all.front()).path, all, child_environment({"CKPT_DATA=" + data}), signals_);
+  child.release();
+  wait_for(child, signals_, what, look);
+  if (signals_.stop_reason() || child.exit_code() == 0) return {};
+  return describe_exit(child.exit_code(), child.signal());
+}
+
+void OnNodes::run(const Words& words, const std::string& what, const std::string& data, const std::function<void()>& look) const {
+  if (const std::string ended = try_to_run(words, what, data, look); !ended.empty())
+    fail(CKPT_ERR_CONFIG, "{} ended with {}, as it says above; the program is not started", what, ended);
+}
+
+NodeFolder::NodeFolder(const OnNodes& nodes, const std::string& run_directory) : nodes_(nodes) {
   const NodeDisk disk = read_node_disk();
-  path_ = (stdfs::path(disk.directory) / folder_name()).string();
+  path_ = (stdfs::path(disk.directory) / folder_name(run_directory)).string();
   cleared_by_site_ = disk.cleared_by_site;
-  std::error_code failed;
-  stdfs::create_directories(path_, failed);
-  if (failed)
-    fail(CKPT_ERR_CONFIG, "'{}' on the node's own disk cannot be made: {}; TMPDIR names another place", path_, failed.message());
+  nodes_.run({"sh", "-c", fmt::format(R"({} && mkdir -p "$0")", remove_folder), path_},
+             fmt::format("making '{}' on the node's own disk (TMPDIR names another place)", path_), path_);
 }
 
 NodeFolder::~NodeFolder() {
   if (cleared_by_site_) return;
-  std::error_code failed;
-  stdfs::remove_all(path_, failed);
-  if (failed) log_warning("'{}' with the staged data is not removed: {}", path_, failed.message());
+  std::string failed;
+  try {
+    failed = nodes_.try_to_run({"sh", "-c", remove_folder, path_}, "removing the staged data", path_);
+  } catch (const Error& error) {
+    failed = error.what();
+  }
+  if (!failed.empty()) log_warning("'{}' with the staged data is not removed: {}", path_, failed);
 }
 
-Stage::Stage(const Preparation& preparation, SignalInbox& signals, Clock& clock)
-    : preparation_(preparation), signals_(signals), clock_(clock) {
+Stage::Stage(const Preparation& preparation, const std::string& run_directory, SignalInbox& signals, Clock& clock)
+    : preparation_(preparation), signals_(signals), clock_(clock), nodes_(preparation, signals), folder_(nodes_, run_directory) {
   const double began = clock.monotonic_seconds();
   require_space();
   for (const Archive& archive : preparation.archives)
@@ -109,7 +131,7 @@ void Stage::unpack(const Archive& archive) {
   words.insert(words.end(), archive.unpacker.begin(), archive.unpacker.end());
   words.push_back(target);
   Pace pace(archive, clock_);
-  run(words, fmt::format("{} of {}", archive.unpacker.front(), archive.path), [&] { pace.look(); });
+  nodes_.run(words, fmt::format("{} of {}", archive.unpacker.front(), archive.path), directory(), [&] { pace.look(); });
   const double seconds = clock_.monotonic_seconds() - began;
   if (signals_.stop_reason()) return;
   log_info("{} is unpacked: {} in {}, {}", archive.name(), format_size(archive.size_bytes), format_duration(seconds),
@@ -118,17 +140,7 @@ void Stage::unpack(const Archive& archive) {
 
 void Stage::set_up(const std::string& command) {
   log_info("--setup: {}", command);
-  run({"sh", "-c", expand(command)}, "--setup '" + command + "'");
-}
-
-void Stage::run(const Words& words, const std::string& what, const std::function<void()>& look) {
-  const Words all = preparation_.on_every_node ? preparation_.on_every_node(words) : words;
-  Child child(find_program(all.front()).path, all, child_environment({"CKPT_DATA=" + directory()}), signals_);
-  child.release();
-  wait_for(child, signals_, what, look);
-  if (signals_.stop_reason() || child.exit_code() == 0) return;
-  fail(CKPT_ERR_CONFIG, "{} ended with {}, as it says above; the program is not started", what,
-       describe_exit(child.exit_code(), child.signal()));
+  nodes_.run({"sh", "-c", expand(command)}, "--setup '" + command + "'", directory());
 }
 
 }  // namespace ckpt::supervisor

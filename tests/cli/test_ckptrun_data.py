@@ -164,13 +164,76 @@ def test_a_stop_while_the_node_is_prepared_starts_nothing(start, eventually, nod
     assert not (work / "started").exists() and not blocks(work) and list(node.iterdir()) == []
 
 
-def test_in_a_job_of_several_nodes_each_of_them_is_prepared(ckptrun, images, fake_slurm, work):
-    fake_slurm["srun.run"] = 'while [ "${1#--}" != "$1" ]; do shift; done; "$@"\n'
-    done = ckptrun("-r", "train", "--here", "--stage-data", images("a.tar"), "--setup", "true", "--", "ls", "{data}/images",
-                   SLURM_JOB_ID="7", SLURM_JOB_NUM_NODES="3")
-    assert done.stdout.split() == ["1", "2"], done.stderr
-    assert [call.split()[:5] for call in fake_slurm.calls if call.startswith("srun")] == [
-        ["srun", "--nodes=3", "--ntasks=3", "--ntasks-per-node=1", "--kill-on-bad-exit=1"]] * 2
+# A second node, whose disk is another folder: each step is done here, and there.
+TWO_NODES = r"""
+while [ "${1#--}" != "$1" ]; do shift; done
+"$@" || exit
+there() { printf %s "$1" | sed 's|/first/|/second/|g'; }
+words=$#
+for word; do set -- "$@" "$(there "$word")"; done
+shift $words
+CKPT_DATA=$(there "$CKPT_DATA") "$@"
+"""
+
+
+@pytest.fixture
+def nodes(node):
+    """The own disks of two nodes."""
+    disks = node / "first", node / "second"
+    for disk in disks:
+        disk.mkdir()
+    return disks
+
+
+def test_in_a_job_of_several_nodes_each_of_them_is_prepared_and_cleared(ckptrun, images, fake_slurm, nodes):
+    fake_slurm["srun.run"] = TWO_NODES
+    first, second = nodes
+    done = ckptrun("-r", "train", "--here", "--stage-data", images("a.tar"), "--setup", "touch {data}/set-up", "--",
+                   "sh", "-c", f"cd {second}/* && ls . images", SLURM_JOB_ID="7", SLURM_JOB_NUM_NODES="2", TMPDIR=str(first))
+    assert done.stdout.split() == [".:", "images", "set-up", "images:", "1", "2"], done.stderr
+    sent = [call.split()[:5] for call in fake_slurm.calls if call.startswith("srun")]
+    assert sent == [["srun", "--nodes=2", "--ntasks=2", "--ntasks-per-node=1", "--kill-on-bad-exit=1"]] * 4
+    assert not [*first.iterdir(), *second.iterdir()]
+
+
+def test_a_setup_alone_finds_its_folder_on_each_node(ckptrun, fake_slurm, nodes):
+    fake_slurm["srun.run"] = TWO_NODES
+    first, second = nodes
+    done = ckptrun("-r", "train", "--here", "--setup", 'touch "$CKPT_DATA"/it', "--", "sh", "-c", f"ls {second}/*",
+                   SLURM_JOB_ID="7", SLURM_JOB_NUM_NODES="2", TMPDIR=str(first))
+    assert done.stdout.split() == ["it"], done.stderr
+
+
+def test_the_data_of_a_run_stays_when_another_run_of_the_same_job_ends(ckptrun, start, eventually, fake_slurm, images, node, work):
+    job = {"SLURM_JOB_ID": "7"}
+    one = start("ckptrun", "-r", "one", "--here", "--stage-data", images("a.tar"), "--", "sh", "-c",
+                'touch up; while [ ! -e go ]; do sleep 0.01; done; cat "$0/images/1"', "{data}", TMPDIR=str(node), **job)
+    eventually((work / "up").exists)
+    assert ckptrun("-r", "two", "--here", "--stage-data", "a.tar", "--", "true", **job).returncode == 0
+    (work / "go").touch()
+    assert one.wait(60) == 0 and one.out.read_text() == "picture 1\n", one.err.read_text()
+    assert list(node.iterdir()) == []
+
+
+def test_what_an_earlier_try_of_a_job_has_left_is_done_over(start, eventually, ckptrun, fake_slurm, images, node, work):
+    job = {"SLURM_JOB_ID": "7"}
+    lost = start("ckptrun", "-r", "train", "--here", "--stage-data", images("a.tar"), "--", "sh", "-c",
+                 'touch "$0/left"; echo $$ >pid.part; mv pid.part pid; exec sleep 300', "{data}", TMPDIR=str(node), **job)
+    eventually((work / "pid").exists)
+    program = int((work / "pid").read_text())
+    lost.kill()
+    lost.wait()
+    os.kill(program, signal.SIGKILL)
+    done = ckptrun("-r", "train", "--here", "--accept-changes", "--stage-data", "a.tar", "--", "ls", "{data}", **job)
+    assert done.stdout.split() == ["images"], done.stderr
+    assert list(node.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_before_the_program_starts(ckptrun, images, work):
+    (work / "file").touch()
+    done = ckptrun("-r", "train", "--stage-data", images("a.tar"), "--", "touch", "started", TMPDIR=str(work / "file"))
+    assert done.returncode == 125 and "TMPDIR names another place" in done.stderr
+    assert not (work / "started").exists() and not blocks(work)
 
 
 def test_what_the_preparation_takes_is_part_of_the_start_up(ckptrun, tool_json, bin_directory, work):
