@@ -31,7 +31,8 @@ using nlohmann::json;
 
 constexpr double tick_seconds = 1;                  // control/ is looked at, status.json is written
 constexpr double newest_check_seconds = 60;
-constexpr double progress_ledger_seconds = 30;      // a line for each whole unit, but no more often
+constexpr std::size_t progress_lines_at_once = 20;  // one for each whole unit: short blocks are to teach, too
+constexpr double progress_ledger_seconds = 30;      // between those that follow
 constexpr double superseded_grace_seconds = 30;
 constexpr double tree_grace_seconds = 5;            // between TERM and KILL for what the program left behind
 constexpr double kill_grace_seconds = 1;            // the same when there is no time any more
@@ -128,6 +129,7 @@ class RunningBlock {
   std::optional<Progress> began_, printed_;         // the latter by the program, for people
   std::optional<ProgressText> progress_text_;
   double progress_noted_ = -engine::no_limit;
+  std::size_t progress_lines_ = 0;
   double next_tick_ = started_ + tick_seconds, next_newest_check_ = started_ + newest_check_seconds;
   std::uint64_t served_noted_ = 0;
 };
@@ -304,7 +306,9 @@ void RunningBlock::note_progress(const Progress& progress) {
   printed_ = progress;
   const json fields = {{"done", progress.done}, {"total", progress.total}, {"unit", progress.unit}};
   run_.status.set("progress", fields);
-  if (!whole_unit || now() - progress_noted_ < progress_ledger_seconds) return;
+  if (!whole_unit) return;
+  if (progress_lines_ >= progress_lines_at_once && now() - progress_noted_ < progress_ledger_seconds) return;
+  ++progress_lines_;
   progress_noted_ = now();
   ledger_.append("progress", fields);
 }

@@ -15,6 +15,7 @@ namespace {
 
 using nlohmann::json;
 using rundir::number_in;
+using rundir::object_in;
 using rundir::text_in;
 
 constexpr std::uint64_t blocks_to_learn_from = 50;
@@ -61,6 +62,12 @@ class Pace {
   Mark last_;
 };
 
+// Of a block whose program writes its own checkpoints: what its start is learned from.
+struct OwnStart {
+  double prepared_seconds = 0;                      // unpacking data, say, before it
+  std::optional<double> until_first_seconds;        // from its start, a checkpoint
+};
+
 // One ledger of a program, read line by line.
 class ProgramLedger {
  public:
@@ -81,10 +88,15 @@ class ProgramLedger {
       take_staged(line);
     else if (event == "durable")
       take_durable(line);
+    else if (event == "started")
+      take_started(line);
     else if (event == "checkpoint")
       take_checkpoint(line);
   }
   const Pace& units() const { return units_; }
+  const Pace& units_from_start() const { return units_from_start_; }
+  const OwnStart& own_start() const { return own_start_; }
+  const Sample& own_intervals() const { return own_intervals_; }
   const Pace& steps() const { return steps_; }
   const std::optional<double>& durable_done() const { return durable_done_; }
   const std::optional<double>& durable_step() const { return durable_step_; }
@@ -109,7 +121,9 @@ class ProgramLedger {
     if (!done) return;
     learned_.unit = text_in(line, "unit");
     if (const auto total = number_in(line, "total"); total && *total > 0) learned_.total = total;
-    units_.add({number_in(line, "time").value_or(0), *done});
+    const Mark mark{number_in(line, "time").value_or(0), *done};
+    units_.add(mark);
+    units_from_start_.add(mark);
     done_ = done;
   }
   void take_staged(const json& line) {
@@ -129,9 +143,18 @@ class ProgramLedger {
       durable_done_ = done->second;
   }
 
-  // By ckptrun, of a program that writes its own.
+  // By ckptrun, of a program that writes its own, and is as far as the one that it goes on from says.
+  void take_started(const json& line) {
+    own_start_.prepared_seconds = number_in(line, "prepared_seconds").value_or(0);
+    if (line.value("keeps_own", json(false)) != true) return;
+    const json from = object_in(line, "own_from");
+    const auto epoch = number_in(from, "epoch"), count = epoch ? epoch : number_in(from, "step");
+    if (from.empty() || count) units_from_start_.begin({number_in(line, "time").value_or(0), count.value_or(0)});
+  }
   void take_checkpoint(const json& line) {
-    learned_.between_points.add(number_in(line, "seconds_since_last").value_or(0));
+    const double seconds = number_in(line, "seconds_since_last").value_or(0);
+    if (own_start_.until_first_seconds) own_intervals_.add(seconds);
+    else own_start_.until_first_seconds = seconds;
     learned_.file_bytes = static_cast<std::uint64_t>(number_in(line, "bytes").value_or(0));
     if (const auto step = number_in(line, "step")) durable_step_ = step;
     durable_done_ = number_in(line, "epoch");
@@ -142,7 +165,9 @@ class ProgramLedger {
   std::optional<double> block_started_;
   bool fresh_ = false;
   double first_step_ = 0, restore_seconds_ = 0;
-  Pace units_, steps_;
+  Pace units_, steps_, units_from_start_;
+  OwnStart own_start_;
+  Sample own_intervals_;          // between checkpoints
   std::optional<double> done_, durable_done_, durable_step_;
   std::map<double, double> staged_done_;  // step -> progress
 };
@@ -159,14 +184,17 @@ class Learner {
       own.take(line);
     }
     take(own);
+    bool linked = false;
     for (const auto& attachment : rundir::Blocks(fs, layout, {}).read_attachments(block)) {
       if (!attachment.linked) continue;
+      linked = true;
       ProgramLedger ledger(learned_, started);
       for (const json& line : rundir::read_ledger(fs, layout.program_ledger(block, attachment.who.pid)))
         ledger.take(line);
       take(ledger);
       started.reset();  // a second program of a block does not start with it
     }
+    if (!linked) own_starts_.push_back(own.own_start());
   }
   LearnedTimes result() {
     const bool counts_steps = learned_.unit.empty() && durable_step_;
@@ -174,7 +202,8 @@ class Learner {
       learned_.unit = "step";
       learned_.done = durable_step_;
     }
-    const Pace& told = units_.sample().count() > 0 ? units_ : parts_;
+    learn_from_own_checkpoints();
+    const Pace& told = units_.sample().count() > 0 ? units_ : parts_.sample().count() > 0 ? parts_ : units_from_start_;
     learned_.unit_seconds = (counts_steps ? steps_ : told).sample();
     learned_.units_observed = (counts_steps ? steps_ : told).spanned();
     return learned_;
@@ -189,12 +218,29 @@ class Learner {
       parts_.add_all(part);
     }
     steps_.add_all(ledger.steps());
+    units_from_start_.add_all(ledger.units_from_start());
+    own_intervals_.add_all(ledger.own_intervals());
     if (ledger.durable_done()) learned_.done = ledger.durable_done();
     if (ledger.durable_step()) durable_step_ = ledger.durable_step();
   }
 
+  // The first one of a block comes after its start-up as well. Where there is no other it counts as it is, as it does in a
+  // block.
+  void learn_from_own_checkpoints() {
+    const std::optional<double> interval = own_intervals_.p90();
+    learned_.between_points.add_all(own_intervals_);
+    for (const OwnStart& start : own_starts_) {
+      const double until_first = start.until_first_seconds.value_or(0);
+      if (!interval) learned_.between_points.add(until_first);
+      learned_.startup.add(start.prepared_seconds + std::max(0.0, until_first - interval.value_or(until_first)));
+    }
+  }
+
   LearnedTimes learned_;
   Pace units_, parts_, steps_;  // parts_: where there is not one whole unit
+  Pace units_from_start_;       // where no block has told of two
+  std::vector<OwnStart> own_starts_;
+  Sample own_intervals_;
   std::optional<double> durable_step_;
 };
 

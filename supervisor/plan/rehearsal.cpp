@@ -6,10 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <string_view>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -174,25 +176,53 @@ void refuse_on_login_node(Clock& clock, const Request& request) {
        *request.rehearsed_units);
 }
 
+// A program with checkpoints of its own: their pattern; empty: it has none.
+std::string pattern_of(const Request& request) {
+  constexpr std::string_view option = "--latest";
+  const std::vector<std::string>& words = request.ckptrun_options;
+  for (auto word = words.begin(); word != words.end(); ++word) {
+    if (*word == option && word + 1 != words.end()) return *(word + 1);
+    if (word->starts_with(option) && word->substr(option.size(), 1) == "=") return word->substr(option.size() + 1);
+  }
+  return {};
+}
+
+bool reads_progress(const Request& request) {
+  return std::any_of(request.ckptrun_options.begin(), request.ckptrun_options.end(),
+                     [](const std::string& word) { return word.starts_with("--progress"); });
+}
+
+// It would run to the end of the training.
+void refuse_to_wait_for_no_epoch(const Request& request, const std::string& pattern) {
+  if (pattern.empty() || reads_progress(request)) return;
+  if (pattern.find("{epoch") != std::string::npos || pattern.find("{step") != std::string::npos) return;
+  fail(CKPT_ERR_CONFIG, "--rehearse: nothing would tell when an epoch is done: write {{epoch}} into '{}' where the names have "
+       "its number, or add --progress", pattern);
+}
+
 }  // namespace
 
 void rehearse(io::FileSystem& fs, Clock& clock, const Request& request, const rundir::Layout& layout) {
   refuse_on_login_node(clock, request);
+  const std::string pattern = pattern_of(request);
+  refuse_to_wait_for_no_epoch(request, pattern);
   const InterruptsAreNoted noted;
   const ThrownAway folder(layout.directory(), "rehearsal");
   const rundir::Layout thrown_away(folder.path());
   Rehearsal rehearsal(fs, clock, request, thrown_away);
   log_info("rehearsing {} in a run that is thrown away ({})",
            count_of(static_cast<double>(*request.rehearsed_units), "epoch"), thrown_away.directory());
+  if (!pattern.empty()) log_info("the checkpoints that the program writes stay, and the run will go on from them: {}", pattern);
   rehearsal.measure_work();
   if (interrupted) fail(CKPT_ERR_TIMEOUT, "the rehearsal was interrupted; nothing is kept of it");
   const LearnedTimes learned = rehearsal.learned();
   if (learned.unit_seconds.count() == 0)
     fail(CKPT_ERR_CONFIG,
          "the rehearsal measured nothing: the program ended (exit code {}) before an epoch was told of; "
-         "does it use libckpt and call ckpt_progress once an epoch? Else give --epoch-time",
+         "does it use libckpt and call ckpt_progress once an epoch? Or are there checkpoints with {{epoch}} in --latest, or is "
+         "--progress given? Else give --epoch-time",
          rehearsal.exit_code());
-  if (learned.file_bytes > 0) rehearsal.measure_restart();
+  if (learned.state_bytes > 0) rehearsal.measure_restart();   // others tell of no restore: it is part of their start-up
   keep_ledgers(fs, thrown_away, layout);
 }
 

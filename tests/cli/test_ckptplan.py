@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """ckptplan as a user meets it, without a scheduler: the arithmetic, what it learns, and rehearsals."""
+import pathlib
 import re
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -228,6 +230,39 @@ def test_a_rehearsal_that_measures_nothing_says_why(refused, plan, work):
     assert result.returncode == 125
     assert "measured nothing" in result.stderr and "ckpt_progress" in result.stderr
     assert not list((work / "ckpt-runs").glob("*.rehearsal-*"))
+
+
+OWN_TRAINER = [sys.executable, pathlib.Path(__file__).parent / "programs/own_trainer.py", "--write-checkpoints-to", "ck"]
+
+
+def own_training(*options, latest="ck/model-{epoch}.pt", seconds=0.5, epochs=1000):
+    return ["ckptrun", "--latest", latest, "--resume-args", "--load-checkpoint {resume}", *options, "--", *OWN_TRAINER,
+            "--epochs", epochs, "--seconds", seconds]
+
+
+@pytest.mark.parametrize("how", [{}, {"latest": "ck/*.pt", "options": ["--progress", "keras"]}], ids=["names", "output"])
+def test_a_rehearsal_of_a_program_with_checkpoints_of_its_own_ends_after_its_epochs(plan, work, how):
+    result = plan("--rehearse", "3", "--epochs", "1000", "--limit", "10m", "--", *own_training(
+        *how.get("options", []), "--setup", "sleep 1", latest=how.get("latest", "ck/model-{epoch}.pt")))
+    assert result.returncode == 0, result.stderr
+    assert "stay, and the run will go on from them: ck/" in result.stderr
+    rows = table(result.stdout)
+    assert "rehearsed" in rows["one epoch"][1] and seconds(rows["- start-up"][0]) >= 1
+    assert 3 <= len(list((work / "ck").iterdir())) < 50
+
+
+def test_a_rehearsal_that_would_never_learn_of_an_epoch_is_refused(refused, work):
+    line = refused("--rehearse", "2", "--epochs", "300", "--", *own_training(latest="ck/*.pt"))
+    assert "nothing would tell when an epoch is done" in line and "ck/*.pt" in line and "--progress" in line
+    assert not (work / "ck").exists()
+
+
+def test_short_blocks_of_a_program_with_checkpoints_of_its_own_teach_its_times(plan, tool):
+    options, command = own_training(epochs=8)[1:5], own_training(epochs=8)[6:]
+    done = tool("ckptrun", "-r", "own", "--setup", "sleep 1", *options, "--", *command)
+    assert done.returncode == 0, done.stderr
+    rows = table(plan("-r", "own", "--epochs", "300", "--limit", "10m").stdout)
+    assert "measured" in rows["one epoch"][1] and seconds(rows["- start-up"][0]) >= 1
 
 
 def test_an_interrupted_rehearsal_leaves_nothing(start, fake_slurm, eventually, work, bin_directory):

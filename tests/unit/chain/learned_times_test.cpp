@@ -23,6 +23,8 @@ class ToldRun {
   ~ToldRun() { std::filesystem::remove_all(layout_.directory()); }
 
   void block(const std::string& ckptrun, const std::string& program) { write(layout_, ckptrun, program); }
+  // Of a program without libckpt.
+  void own_block(const std::string& ckptrun) { write(layout_, ckptrun, {}); }
   void rehearsal(const std::string& ckptrun, const std::string& program) {
     prepare(rehearsal_of(layout_));
     write(rehearsal_of(layout_), ckptrun, program);
@@ -40,7 +42,7 @@ class ToldRun {
     rundir::Claim claim;
     claim.who = identify_self();
     const std::uint64_t block = *blocks.claim(claim);
-    blocks.attach(block, {true, identify_self()});
+    blocks.attach(block, {!program.empty(), identify_self()});
     std::ofstream(layout.ckptrun_ledger(block)) << ckptrun;
     std::ofstream(layout.program_ledger(block, ::getpid())) << program;
   }
@@ -49,6 +51,15 @@ class ToldRun {
 };
 
 std::string started(double time) { return fmt::format("{{\"event\":\"started\",\"time\":{}}}\n", time); }
+std::string started_own(double time, double prepared_seconds, const char* own_from = "null") {
+  return fmt::format("{{\"event\":\"started\",\"time\":{},\"prepared_seconds\":{},\"keeps_own\":true,\"own_from\":{}}}\n", time,
+                     prepared_seconds, own_from);
+}
+std::string checkpoint(double time, int epoch, double seconds_since_last) {
+  return fmt::format("{{\"event\":\"checkpoint\",\"time\":{0},\"epoch\":{1},\"bytes\":500,\"seconds_since_last\":{2}}}\n"
+                     "{{\"event\":\"progress\",\"time\":{0},\"done\":{1},\"total\":0,\"unit\":\"epoch\"}}\n", time, epoch,
+                     seconds_since_last);
+}
 std::string fresh(double time) { return fmt::format("{{\"event\":\"fresh\",\"time\":{}}}\n", time); }
 std::string restored(double time, int step, double seconds) {
   return fmt::format("{{\"event\":\"restored\",\"time\":{},\"step\":{},\"seconds\":{}}}\n", time, step, seconds);
@@ -186,4 +197,35 @@ TEST_CASE("p90 is the value that nine of ten observations do not exceed") {
   CHECK(sample.p90() == 10);
   sample.add(0);
   CHECK(sample.count() == 11);
+}
+
+TEST_CASE("the start of a program with checkpoints of its own takes what its first one took longer than the others, and what "
+          "prepared its node") {
+  ToldRun run;
+  run.own_block(started_own(100, 60) + checkpoint(140, 1, 40) + checkpoint(150, 2, 10) + checkpoint(160, 3, 10));
+  run.own_block(started_own(300, 0, "{\"epoch\":3}") + checkpoint(330, 4, 30) + checkpoint(340, 5, 10));
+  const LearnedTimes learned = run.learned();
+  CHECK(learned.startup.count() == 2);
+  CHECK(learned.startup.p90() == Approx(60 + 30));
+  CHECK(learned.between_points.count() == 3);
+  CHECK(learned.between_points.p90() == Approx(10));
+  CHECK(learned.unit_seconds.p90() == Approx(10));
+  CHECK(learned.done == 5);
+}
+
+TEST_CASE("an epoch that fills its block teaches its time from where the block began") {
+  ToldRun run;
+  run.own_block(started_own(0, 20) + checkpoint(3600, 1, 3600));
+  run.own_block(started_own(10000, 20, "{\"epoch\":1}") + checkpoint(13600, 2, 3600));
+  const LearnedTimes learned = run.learned();
+  CHECK(learned.unit_seconds.count() == 2);
+  CHECK(learned.unit_seconds.p90() == Approx(3600));
+  CHECK(learned.between_points.p90() == Approx(3600));
+  CHECK(learned.startup.p90() == Approx(20));
+}
+
+TEST_CASE("a block that goes on from a checkpoint without a number teaches nothing before its second word") {
+  ToldRun run;
+  run.own_block(started_own(0, 0, "{\"path\":\"last.pt\"}") + progress(3600, 7));
+  CHECK(run.learned().unit_seconds.count() == 0);
 }
