@@ -59,7 +59,7 @@ class Chain {
   std::optional<Decision> asked_between_jobs();
   double job_end() const;                            // monotonic seconds, as known now
   double seconds_left() const;
-  void prepare_node();
+  std::optional<Decision> prepare_node();            // why there is no block
   void prepare_first_block();
   void run_one(std::uint64_t block);
   void warn_of_overrides(const BlockResult& result);
@@ -235,8 +235,7 @@ Chain::Claimed Chain::claim_next() {
       case Action::resume:
         if (run_.signals.stop_reason()) return {0, asked_to_stop()};
         if (const auto asked = asked_between_jobs()) return {0, asked};
-        prepare_node();
-        if (run_.signals.stop_reason()) return {0, asked_to_stop()};
+        if (const auto instead = prepare_node()) return {0, instead};
         if (const auto block = claim(decision)) return {*block, std::nullopt};
         break;
       case Action::wait_for_owner:
@@ -297,9 +296,20 @@ std::optional<Decision> Chain::wait_a_little(const std::string& owner) {
   return std::nullopt;
 }
 
-// Once, for all blocks here. Before a block is claimed: a node that cannot be prepared costs the chain none.
-void Chain::prepare_node() {
-  if (!stage_ && !options_.preparation.empty()) stage_.emplace(options_.preparation, layout_.directory(), run_.signals, run_.clock);
+// Once, for all blocks here. Before a block is claimed: a node that cannot be prepared costs the chain none. Where that takes
+// the better part of each job, whatever cuts it off, the next ones would come no further.
+std::optional<Decision> Chain::prepare_node() {
+  if (stage_ || options_.preparation.empty()) return std::nullopt;
+  const double whole = options_.scheduler ? options_.scheduler->end().whole_seconds() : engine::no_limit;
+  stage_.emplace(options_.preparation, layout_.directory(), run_.signals, run_.clock, job_end() - engine::safety_margin(whole));
+  if (!stage_->was_cut_off()) return std::nullopt;
+  if (stage_->seconds() > whole / 2)
+    return Decision{Action::stop,
+                    fmt::format("no progress: the preparation of the node (--stage-data, --setup) was not done after {} of the {} "
+                                "of this job: make blocks longer, or prepare less",
+                                format_duration(stage_->seconds()), format_duration(whole))};
+  if (run_.signals.stop_reason()) return asked_to_stop();
+  return Decision{Action::hand_on, "the time of this job was up while the node was prepared"};
 }
 
 void Chain::say_left_out() {

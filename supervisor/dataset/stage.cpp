@@ -66,19 +66,23 @@ class Pace {
 
 }  // namespace
 
-std::string OnNodes::try_to_run(const Words& words, const std::string& what, const std::string& data,
-                                const std::function<void()>& look) const {
+std::string OnNodes::ending(const Words& words, const std::string& what, const std::string& data,
+                            const std::function<void()>& look, double until) const {
   const Words all = preparation_.on_every_node ? preparation_.on_every_node(words) : words;
   Child child(find_program(all.front()).path, all, child_environment({"CKPT_DATA=" + data}), signals_);
   child.release();
-  wait_for(child, signals_, what, look);
+  wait_for(child, signals_, what, look, until);
   if (signals_.stop_reason() || child.exit_code() == 0) return {};
   return describe_exit(child.exit_code(), child.signal());
 }
 
 void OnNodes::run(const Words& words, const std::string& what, const std::string& data, const std::function<void()>& look) const {
-  if (const std::string ended = try_to_run(words, what, data, look); !ended.empty())
+  if (const std::string ended = ending(words, what, data, look, until_); !ended.empty() && !time_is_up())
     fail(CKPT_ERR_CONFIG, "{} ended with {}, as it says above; the program is not started", what, ended);
+}
+
+std::string OnNodes::clean_up(const Words& words, const std::string& what, const std::string& data) const {
+  return ending(words, what, data, {}, engine::no_limit);
 }
 
 NodeFolder::NodeFolder(const OnNodes& nodes, const std::string& run_directory) : nodes_(nodes) {
@@ -93,21 +97,22 @@ NodeFolder::~NodeFolder() {
   if (cleared_by_site_) return;
   std::string failed;
   try {
-    failed = nodes_.try_to_run({"sh", "-c", remove_folder, path_}, "removing the staged data", path_);
+    failed = nodes_.clean_up({"sh", "-c", remove_folder, path_}, "removing the staged data", path_);
   } catch (const Error& error) {
     failed = error.what();
   }
   if (!failed.empty()) log_warning("'{}' with the staged data is not removed: {}", path_, failed);
 }
 
-Stage::Stage(const Preparation& preparation, const std::string& run_directory, SignalInbox& signals, Clock& clock)
-    : preparation_(preparation), signals_(signals), clock_(clock), nodes_(preparation, signals), folder_(nodes_, run_directory) {
+Stage::Stage(const Preparation& preparation, const std::string& run_directory, SignalInbox& signals, Clock& clock, double until)
+    : preparation_(preparation), clock_(clock), nodes_(preparation, signals, clock, until), folder_(nodes_, run_directory) {
   const double began = clock.monotonic_seconds();
   require_space();
   for (const Archive& archive : preparation.archives)
-    if (!signals.stop_reason()) unpack(archive);
-  if (!preparation.setup_command.empty() && !signals.stop_reason()) set_up(preparation.setup_command);
+    if (!nodes_.cut_off()) unpack(archive);
+  if (!preparation.setup_command.empty() && !nodes_.cut_off()) set_up(preparation.setup_command);
   seconds_ = clock.monotonic_seconds() - began;
+  cut_off_ = nodes_.cut_off();
 }
 
 std::string Stage::expand(std::string word) const { return replaced(std::move(word), data_in_braces, directory()); }
@@ -133,7 +138,7 @@ void Stage::unpack(const Archive& archive) {
   Pace pace(archive, clock_);
   nodes_.run(words, fmt::format("{} of {}", archive.unpacker.front(), archive.path), directory(), [&] { pace.look(); });
   const double seconds = clock_.monotonic_seconds() - began;
-  if (signals_.stop_reason()) return;
+  if (nodes_.cut_off()) return;
   log_info("{} is unpacked: {} in {}, {}", archive.name(), format_size(archive.size_bytes), format_duration(seconds),
            per_second(static_cast<double>(archive.size_bytes), seconds));
 }

@@ -22,19 +22,27 @@ struct Preparation {
   bool empty() const { return archives.empty() && setup_command.empty(); }
 };
 
-// A command of it, once on every node.
+// A command of it, once on every node, until then (monotonic seconds) or until a stop is asked.
 class OnNodes {
  public:
-  OnNodes(const Preparation& preparation, SignalInbox& signals) : preparation_(preparation), signals_(signals) {}
-  // `what` names it for people, `data` becomes CKPT_DATA. Throws Error where it fails, unless a stop was asked.
+  OnNodes(const Preparation& preparation, SignalInbox& signals, Clock& clock, double until)
+      : preparation_(preparation), signals_(signals), clock_(clock), until_(until) {}
+  // Before it was done.
+  bool cut_off() const { return signals_.stop_reason() || time_is_up(); }
+  bool time_is_up() const { return clock_.monotonic_seconds() >= until_; }
+  // `what` names it for people, `data` becomes CKPT_DATA. Throws Error where it fails, unless it was cut off.
   void run(const Words& words, const std::string& what, const std::string& data, const std::function<void()>& look = {}) const;
-  // The same; "exit code 1" where it fails.
-  std::string try_to_run(const Words& words, const std::string& what, const std::string& data,
-                         const std::function<void()>& look = {}) const;
+  // The same, however late it is; "exit code 1" where it fails.
+  std::string clean_up(const Words& words, const std::string& what, const std::string& data) const;
 
  private:
+  std::string ending(const Words& words, const std::string& what, const std::string& data, const std::function<void()>& look,
+                     double until) const;
+
   const Preparation& preparation_;
   SignalInbox& signals_;
+  Clock& clock_;
+  const double until_;
 };
 
 // An empty folder on the own disk of each node, of this job and this run alone: what {data} and CKPT_DATA mean. It goes with
@@ -54,12 +62,14 @@ class NodeFolder {
 
 class Stage {
  public:
-  // Unpacks and runs it all, in this order, each once on every node; told on the way. A stop that is asked meanwhile ends
-  // it (SignalInbox::stop_reason). Throws Error: something could not be done, and so the program must not start.
-  Stage(const Preparation& preparation, const std::string& run_directory, SignalInbox& signals, Clock& clock);
+  // Unpacks and runs it all, in this order, each once on every node; told on the way. A stop that is asked meanwhile cuts it
+  // off, and so does the time `until`, of the monotonic clock. Throws Error: something could not be done, and so the program
+  // must not start.
+  Stage(const Preparation& preparation, const std::string& run_directory, SignalInbox& signals, Clock& clock, double until);
 
   const std::string& directory() const noexcept { return folder_.path(); }
   double seconds() const noexcept { return seconds_; }   // that it took
+  bool was_cut_off() const noexcept { return cut_off_; }
   // "{data}" in it replaced.
   std::string expand(std::string word) const;
 
@@ -69,11 +79,11 @@ class Stage {
   void require_space() const;
 
   const Preparation& preparation_;
-  SignalInbox& signals_;
   Clock& clock_;
   OnNodes nodes_;
   NodeFolder folder_;
   double seconds_ = 0;
+  bool cut_off_ = false;
 };
 
 }  // namespace ckpt::supervisor

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import tarfile
+import time
 import zipfile
 
 import pytest
@@ -243,3 +244,12 @@ def test_what_the_preparation_takes_is_part_of_the_start_up(ckptrun, tool_json, 
     assert started["prepared_seconds"] >= 1
     plan = tool_json("ckptplan", "--epochs", "100", "--limit", "1h", "-r", "train")["plan"]
     assert plan["startup"]["seconds"] >= 1, plan
+
+
+def test_a_stop_soon_after_a_preparation_began_does_not_end_the_chain(start, eventually, fake_slurm, node, work):
+    block = start("ckptrun", "-r", "train", "--setup", "echo begun; exec sleep 300", "--", "touch", "started", TMPDIR=str(node),
+                  SLURM_JOB_ID="7", SLURM_JOB_END_TIME=str(int(time.time()) + 3600))
+    eventually(lambda: "begun" in block.out.read_text())
+    block.terminate()
+    assert block.wait(60) == 0 and "to be continued: SIGTERM" in block.err.read_text()
+    assert not (work / "started").exists() and not blocks(work) and list(node.iterdir()) == []

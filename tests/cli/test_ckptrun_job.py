@@ -606,3 +606,15 @@ def test_a_complete_run_stays_from_cancelling_while_another_has_not_begun(one_of
     one_of_two("a", "attach", "snapshot:5", "end:finished")
     done = one_of_two("a", "attach", "snapshot:5", "end:finished")
     assert not cancels(slurm) and "the run b goes on in it" in done.stderr.splitlines()[-1]
+
+
+def test_a_preparation_that_takes_all_of_a_job_ends_the_chain(tool, slurm, work, run):
+    whole = {"left": 15, "StartTime": utc(0)}
+    slurm[f"scontrol-show-job-{TASK_JOB}.out"] = record(**whole)
+    slurm[f"scontrol-show-job-{ARRAY}.out"] = record(**whole) + WAITING
+    done = tool("ckptrun", "--setup", "sleep 300", "--", "touch", "started", TMPDIR=str(work), **JOB)
+    assert done.returncode == 124, done.stderr
+    assert "is asked to end: the time of this job is up" in done.stderr
+    assert "no progress: the preparation of the node" in done.stderr and "of the 15 s of this job" in done.stderr
+    assert cancels(slurm) and not (work / "started").exists() and not list((run / "blocks").iterdir())
+    assert not list(work.glob("ckpt-data-*"))
