@@ -55,6 +55,60 @@ def test_nan_is_not_another_value_than_nan(open_run, capfd):
     assert "changed" not in capfd.readouterr().err
 
 
+def test_a_difference_that_is_overridden_is_not_told(open_run, capfd):
+    first = objects()
+    train(open_run(**first), first)
+    open_run(**objects(weight_decay=0.5), override={"optimizer.weight_decay": 0.5})
+    said = capfd.readouterr().err
+    assert "override: optimizer.weight_decay = 0.5" in said and "the script changed" not in said
+
+
+def test_a_changed_learning_rate_that_is_a_tensor_is_told(open_run, capfd):
+    first = objects(lr=torch.tensor(0.5))
+    train(open_run(**first), first)
+    second = objects(lr=torch.tensor(0.25))
+    open_run(**second, override={"optimizer.initial_lr": 0.25, "scheduler.base_lrs": [0.25]})
+    assert "the script changed (optimizer.lr 0.5 -> 0.25)" in capfd.readouterr().err
+
+
+def in_sequence(steps):
+    given = objects()
+    schedules = [torch.optim.lr_scheduler.LinearLR(given["optimizer"], 0.1, total_iters=2),
+                 torch.optim.lr_scheduler.CosineAnnealingLR(given["optimizer"], steps)]
+    return given | {"scheduler": torch.optim.lr_scheduler.SequentialLR(given["optimizer"], schedules, [2])}
+
+
+def test_the_length_of_a_schedule_inside_another_is_told_and_may_be_overridden(open_run, capfd):
+    first = in_sequence(10)
+    train(open_run(**first), first)
+    open_run(**in_sequence(20)).close()
+    assert "(scheduler._schedulers.1.T_max 10 -> 20)" in capfd.readouterr().err
+    third = in_sequence(20)
+    open_run(**third, override={"scheduler._schedulers.1.T_max": 20})
+    assert third["scheduler"]._schedulers[1].T_max == 20
+
+
+@pytest.mark.parametrize("override, warned", [({"optimizer.lr": 0.5}, True), ({"optimizer.lr": 0.5, "scheduler.base_lrs": [0.5]}, False)])
+def test_a_learning_rate_that_the_schedule_computes_anew_is_warned_of(override, warned, open_run, capfd):
+    given = objects()
+    given["scheduler"] = torch.optim.lr_scheduler.LambdaLR(given["optimizer"], lambda epoch: 1.0)
+    open_run(**given, override=override)
+    assert ("'scheduler' (LambdaLR) computes the learning rate anew" in capfd.readouterr().err) == warned
+
+
+@pytest.mark.parametrize("name", ["optimizer", "scheduler"])
+def test_another_kind_of_optimizer_or_schedule_is_refused_naming_both(name, open_run):
+    first = objects()
+    train(open_run(**first), first)
+    second = objects()
+    if name == "optimizer":
+        second[name] = torch.optim.SGD(second["model"].parameters(), 0.1)
+    else:
+        second[name] = torch.optim.lr_scheduler.StepLR(second["optimizer"], 1)
+    with pytest.raises(libckpt.Error, match=f"'{name}' was .* when the snapshot was made and is (SGD|StepLR) here"):
+        open_run(**second)
+
+
 def test_an_override_counts_once(open_run, capfd):
     first = objects()
     train(open_run(**first), first)

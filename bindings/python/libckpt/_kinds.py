@@ -8,6 +8,6 @@ for kind in (
     _plain.Enumeration(), _plain.Bytes(), _plain.GrowingBuffer(), _plain.Pickled(),
     _numpy.NumpyArray(), _numpy.NumpyScalar(), _numpy.NumpyGenerator(), _numpy.PythonGenerator(),
     *_torch.KINDS, _optimizer.Optimizer(),
-    _plain.Subclass(), _plain.StateDict(), _plain.Dataclass(), _foreign.Foreign(),
+    _plain.Subclass(), _optimizer.Scheduler(), _plain.StateDict(), _plain.Dataclass(), _foreign.Foreign(),
 ):
     register(kind)

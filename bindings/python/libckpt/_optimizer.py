@@ -5,6 +5,7 @@ A parameter is known by the name of its array, so that groups which the program 
 from __future__ import annotations
 
 from . import _abi
+from ._plain import StateDict
 from ._torch import is_tensor, read_tensor, to_save, torch
 from ._tree import Kind, shown
 
@@ -29,7 +30,7 @@ class Optimizer(Kind):
                 names.append(writer.array(param, (*path, "params", number_of[id(param)]), lambda p=param: to_save(p)))
             rest = {key: item for key, item in group.items() if key != "params"}
             groups.append({"params": names, "values": writer.forgiving(rest, (*path, "groups", len(groups)))})
-        return {"groups": groups, "state": self._write_state(writer, value, path, number_of)}
+        return {"type": type(value).__name__, "groups": groups, "state": self._write_state(writer, value, path, number_of)}
 
     def _write_state(self, writer, value, path, number_of):
         entries = []
@@ -45,6 +46,7 @@ class Optimizer(Kind):
         if live is None:
             raise _abi.Error(f"the snapshot holds an optimizer '{shown(path)}', which this program does not have",
                              _abi.MISMATCH)
+        refuse_another(content["type"], live, path)
         known = [param for group in live.param_groups for param in group["params"]]
         params: list = []
         groups = []
@@ -87,6 +89,28 @@ class Optimizer(Kind):
         if param is not None and isinstance(node, dict) and not old:
             node = {name: moved(item, param.device) for name, item in node.items()}
         return reader.value(node, old, path)
+
+
+class Scheduler(StateDict):
+    """Of the learning rate. Another kind of schedule would take the state, and compute nonsense from it."""
+    tag = "$scheduler"
+
+    def takes(self, value):
+        return torch() is not None and isinstance(value, torch().optim.lr_scheduler.LRScheduler)
+
+    def write(self, writer, value, path):
+        return {"type": type(value).__name__, "state": super().write(writer, value, path)}
+
+    def read(self, reader, content, live, path):
+        if live is not None:
+            refuse_another(content["type"], live, path)
+        return super().read(reader, content["state"], live, path)
+
+
+def refuse_another(saved: str, live, path):
+    if type(live).__name__ != saved:
+        raise _abi.Error(f"'{shown(path)}' was {saved} when the snapshot was made and is {type(live).__name__} here; use the same, "
+                         "or begin a new run with what shall be kept: Run(..., init_from=PATH, only=[\"model\"])", _abi.MISMATCH)
 
 
 def moved(node, device):

@@ -105,7 +105,7 @@ class Run(Loops):
         if self._session.is_open:
             self._registry.replace_by(writer.arrays)
             _abi.call("ckpt_on_prepare", self._session.handle, self._callback, None)
-        step = self._restore()
+        step = self._restore(override)
         if step is None and init_from is not None:
             _reading.initialise(self._state, init_from, only)
         self._overridden = _script.apply_override(self._state.objects, override, self._overridden)
@@ -114,7 +114,7 @@ class Run(Loops):
         self.resumed, self._resumed_step = step is not None, step
         self._from = step or 0
 
-    def _restore(self) -> int | None:
+    def _restore(self, override) -> int | None:
         try:
             step = self._session.restore()
         except _abi.Error:
@@ -124,7 +124,7 @@ class Run(Loops):
                 raise failure from None
             raise
         if step is not None:
-            self._put_back(step)
+            self._put_back(step, override)
         return step
 
     def _prepare_restore(self, snapshot):
@@ -132,7 +132,7 @@ class Run(Loops):
             reader, self._values = self._state.read(*snapshot_content(snapshot))
         self._registry.replace_by(reader.targets)
 
-    def _put_back(self, step):
+    def _put_back(self, step, override):
         """The arrays are filled: everything else follows, and the run's own memory."""
         restored = {name: value() for name, value in self._values.items()}
         del self._values
@@ -142,7 +142,7 @@ class Run(Loops):
         self._put_back_position(own["position"], restored["random"], step)
         self._best.put_back(own["best"], step)
         self._overridden = own["overridden"]
-        _script.tell_differences(own["settings"], self._settings, self._overridden)
+        _script.tell_differences(own["settings"], self._settings, self._overridden.keys() | override.keys())
         self._settings = own["settings"]
 
     # ---- Saving ------------------------------------------------------------------------------------------------------------

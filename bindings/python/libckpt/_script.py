@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from ._optimizer import Optimizer
 from ._plain import StateDict
-from ._log import say
+from ._log import say, warn
 from ._tree import kind_of
 
 PLAIN = (bool, int, float, str, type(None))
@@ -48,18 +48,36 @@ def _of_optimizer(name, optimizer):
 
 
 def _of_dict(name, values):
-    return {f"{name}.{key}": plain(value) for key, value in values.items()
-            if isinstance(key, str) and not key.startswith("_") and is_plain(value)}
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if not isinstance(key, str) or key.startswith("_") and key not in SCRIPTS_OWN:
+            continue
+        if is_plain(value):
+            found[f"{name}.{key}"] = plain(value)
+        elif type(value) is list and all(type(item) is dict for item in value):
+            for number, item in enumerate(value):
+                found |= _of_dict(f"{name}.{key}.{number}", item)
+    return found
+
+
+SCRIPTS_OWN = ("_milestones", "_schedulers")       # of torch's SequentialLR and ChainedScheduler: what the script says, all the same
 
 
 def is_plain(value) -> bool:
     if type(value) in (list, tuple):
         return all(type(item) in PLAIN for item in value)
-    return type(value) in PLAIN
+    return type(value) in PLAIN or is_number(value)
+
+
+def is_number(value) -> bool:
+    """A tensor or a NumPy scalar that is one number: a capturable learning rate."""
+    return hasattr(value, "item") and getattr(value, "shape", None) == ()
 
 
 def plain(value):
-    return list(value) if type(value) is tuple else value
+    if type(value) is tuple:
+        return list(value)
+    return value.item() if is_number(value) else value
 
 
 def differs(one, other) -> bool:
@@ -67,7 +85,7 @@ def differs(one, other) -> bool:
     return one != other and repr(one) != repr(other)
 
 
-def tell_differences(saved: dict, now: dict, override: dict):
+def tell_differences(saved: dict, now: dict, override: set):
     """One line with what the script says differently and the word that makes it count."""
     changed = {key: now[key] for key in now if key in saved and differs(now[key], saved[key]) and key not in override}
     if not changed:
@@ -87,10 +105,29 @@ def apply_override(objects: dict, override: dict, done: dict) -> dict:
     for key, value in due.items():
         _set(objects, key, value)
         say(f"override: {key} = {value!r}")
+        _tell_if_undone(objects, key, override)
     return done | {key: plain(value) for key, value in override.items()}
 
 
 _NOTHING = object()
+
+
+COMPUTED_FROM = {"LambdaLR": "{0}.base_lrs", "CyclicLR": "{0}.base_lrs and {1}.max_lr",
+                 "OneCycleLR": "{1}.initial_lr, {1}.max_lr and {1}.min_lr"}
+
+
+def _tell_if_undone(objects, key, override):
+    """Most schedules go on from the rate as it is; some compute it anew at each step, from what they began with."""
+    name, _, rest = key.partition(".")
+    if not isinstance(kind_of(objects.get(name)), Optimizer) or rest.rpartition(".")[2] != "lr":
+        return
+    for schedule, value in objects.items():
+        kind = next((kind.__name__ for kind in type(value).__mro__ if kind.__name__ in COMPUTED_FROM), None)
+        if kind and getattr(value, "optimizer", None) is objects[name]:
+            words = COMPUTED_FROM[kind].format(schedule, name)
+            if not any(word in override for word in words.replace(" and ", ", ").split(", ")):
+                warn(f"'{schedule}' ({kind}) computes the learning rate anew, so that {key} lasts until its next step; override "
+                     f"{words} as well")
 
 
 def _set(objects, key, value):
@@ -98,7 +135,7 @@ def _set(objects, key, value):
     for holder in holders:
         _set_in_dict(holder, name, value)
     if put_back:
-        put_back(*holders)
+        put_back()
 
 
 def _holders(objects, key):
@@ -115,9 +152,20 @@ def _holders(objects, key):
         holders, put_back = [target.state_dict()], target.load_state_dict
     else:
         holders = [target]
-    if not holders or not all(isinstance(holder, dict) and rest in holder for holder in holders):
+    found = [_find(holder, rest) for holder in holders]
+    if not found or None in found:
         _refuse(key, objects)
-    return holders, rest, put_back
+    return [holder for holder, _ in found], found[0][1], put_back and (lambda: put_back(*holders))
+
+
+def _find(holder, key):
+    """(dict, key there) of a key with the places of nested lists and dicts in it: `_schedulers.1.T_max`."""
+    if isinstance(holder, dict) and key in holder:
+        return holder, key
+    place, _, rest = key.partition(".")
+    if isinstance(holder, list) and place.isdigit() and int(place) < len(holder):
+        return _find(holder[int(place)], rest)
+    return _find(holder[place], rest) if isinstance(holder, dict) and place in holder else None
 
 
 def _refuse(key, objects) -> NoReturn:
