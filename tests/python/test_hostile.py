@@ -23,7 +23,7 @@ STRUCTURES = {
 } | {node: json.dumps(VALID).replace("[]", node) for node in (
     '{"$numpy": 5}', '{"$numpy": ["bytes"]}', '{"$numpy": "absent"}', '{"$tensor": {}}', '{"$tuple": 3}', '{"$set": {}}',
     '{"$deque": []}', '{"$number": []}', '{"$pairs": {"type": "dict", "items": [[1]]}}', '{"$bytes": {}}', '{"$what": 1}',
-    '{"$pickle": "bytes"}', '{"$module": {}}', '{"$optimizer": {}}', '{"$fields": 7}', '{"$bytes": "../../bytes"}')}
+    '{"$pickle": "bytes"}', '{"$number": "x"}', '{"$set": {"frozen": false, "items": [[]]}}', '{"$deque": {"maxlen": "x", "items": []}}', '{"$module": {}}', '{"$optimizer": {}}', '{"$fields": 7}', '{"$bytes": "../../bytes"}')}
 
 
 @pytest.fixture
@@ -59,6 +59,15 @@ PLACES = {
 } | {f"epoch {epoch!r}": LOOP | {"position": POSITION | {"epoch": epoch}} for epoch in (-5, "x", 10**30, None, 0.5)} | {
     f"feeds {feeds!r}": LOOP | {"position": POSITION | {"feeds": feeds}}
     for feeds in ([1], {"batches": 3}, {"batches": {"index": "q", "complete": True}}, {"batches": {"index": 1}})}
+
+
+@pytest.mark.parametrize("random", [
+    RANDOM | {"python": {"state": {"$bytes": "bytes"}}}, RANDOM | {"torch": {"$bytes": "bytes"}}, RANDOM | {"numpy": {"bit_generator": "MT19937"}},
+    RANDOM | {"python": RANDOM["python"] | {"version": "x"}}])
+def test_random_numbers_that_make_no_sense_are_refused(random, forged, open_run):
+    forged(json.dumps(VALID | {"objects": VALID["objects"] | {"random": random}}))
+    with pytest.raises(libckpt.Error, match="structure that libckpt cannot have written"):
+        open_run(state=[])
 
 
 @pytest.mark.parametrize("name", PLACES)

@@ -11,6 +11,7 @@ import time
 
 from . import _random, _workers
 from ._log import say
+from ._tree import give_back
 
 END = object()       # no batch
 
@@ -40,7 +41,7 @@ class Feed:
         self._ahead = position and position["ahead"]
         self._before = position and position.get("before")
         if position and position["state"] is not None and self._stateful:
-            self.loader.load_state_dict(position["state"])
+            give_back(self.loader, "load_state_dict", position["state"], (self.name,))
             self.index = position["index"]
             return self._iterate()
         self._start = position["start"] if position else _random.capture(self.known_generators)

@@ -13,6 +13,7 @@ from ._ending import left_by_break
 from ._feed import Feed, generators_of
 from ._numpy import set_generator_state
 from ._workers import protect, signals_wait
+from ._tree import HALF_RESTORED, structure_of
 
 Batch = TypeVar("Batch")
 
@@ -238,7 +239,8 @@ class Loops:
             label = f"{name}.{place}"
             self._generators[label] = generator
             if label in self._given:
-                set_generator_state(generator, self._given.pop(label))
+                with structure_of("the snapshot", HALF_RESTORED):
+                    set_generator_state(generator, self._given.pop(label))
 
     def _open(self, feed, position):
         """The feed's iterator, and the function that puts random numbers back once it stands there."""

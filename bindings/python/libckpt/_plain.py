@@ -8,7 +8,7 @@ import operator
 import sys
 
 from . import _abi, _arrays
-from ._tree import Kind, shown
+from ._tree import Kind, give_back, shown
 
 
 class List(Kind):
@@ -266,7 +266,7 @@ class StateDict(Kind):
             state = reader.value(content, live.state_dict(), path)
 
         def restore():
-            live.load_state_dict(state())
+            give_back(live, "load_state_dict", state(), path)
             return live
         return restore
 
@@ -307,7 +307,11 @@ class Pickled(Kind):
 
         def restore():
             import pickle
-            restored = pickle.loads(data())
+            try:
+                restored = pickle.loads(data())
+            except Exception as error:
+                raise _abi.Error(f"'{path[0]}' was saved with pickle and cannot be made again here ({type(error).__name__}: {error}); "
+                                 "run the program that wrote it", _abi.MISMATCH) from error
             if live is None or not hasattr(live, "__dict__"):
                 return restored
             live.__dict__.clear()

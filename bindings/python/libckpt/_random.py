@@ -9,6 +9,7 @@ from typing import Any
 from ._numpy import generator_state, set_generator_state
 
 
+from ._tree import HALF_RESTORED, structure_of
 def capture(generators: dict[str, Any]) -> dict:
     """Python's, NumPy's and torch's own generators (those of libraries that the program has imported) and the given ones."""
     state: dict[str, Any] = {"python": generator_state(random)}
@@ -27,6 +28,11 @@ def apply(state: dict, generators: dict[str, Any]):
     """Every generator goes on from `state`; one that is not there any more is passed over."""
     set_generator_state(random, state["python"])
     if "numpy" in state:
+    with structure_of("the snapshot", HALF_RESTORED):
+        _apply(state, generators)
+
+
+def _apply(state, generators):
         import numpy.random
         numpy.random.set_state(state["numpy"])
     torch = _torch()

@@ -203,7 +203,7 @@ def _newest(directory: str) -> str:
 def initialise(state, where, only):
     """The named objects get what a snapshot holds of them; nothing else of it, neither random numbers nor position."""
     from ._state import KEY
-    from ._tree import Reader, structure_of
+    from ._tree import HALF_RESTORED, Reader, structure_of
     with Snapshot(find(where)) as snapshot:
         tree = snapshot.value(KEY)
         with structure_of(snapshot.path):
@@ -220,8 +220,9 @@ def initialise(state, where, only):
                 raise _abi.Error(f"init_from: '{name}' is {DTYPE_NAMES[array.dtype]} {tuple(array.shape)} here and "
                                  f"{_describe(reader.arrays.get(name))} in {snapshot.path}", _abi.MISMATCH)
         snapshot._fill(reader)
-        for value in values:
-            value()
+        with structure_of(snapshot.path, HALF_RESTORED):
+            for value in values:
+                value()
 
 
 def _describe(array) -> str:

@@ -18,7 +18,7 @@ from ._numbers import Numbers
 from ._plain import is_immutable
 from ._session import Session, Stopped
 from ._state import KEY, State, snapshot_content
-from ._tree import structure_of
+from ._tree import HALF_RESTORED, structure_of
 
 Function = TypeVar("Function", bound=Callable[[], Any])
 _open_runs: dict[str, Run] = {}        # by directory, for notebooks
@@ -134,6 +134,10 @@ class Run(Loops):
 
     def _put_back(self, step, override):
         """The arrays are filled: everything else follows, and the run's own memory."""
+        with structure_of("the snapshot", HALF_RESTORED):
+            self._put_back_values(step, override)
+
+    def _put_back_values(self, step, override):
         restored = {name: value() for name, value in self._values.items()}
         del self._values
         self._state.check_identity(restored)

@@ -78,9 +78,11 @@ def check_own(random: dict, loop: dict):
     counts = [position["epoch"], position["epoch_step"], *(feed["index"] for feed in position["feeds"].values())]
     flags = [feed["complete"] for feed in position["feeds"].values()]
     whole = (all(type(count) is int and 0 <= count < 1 << 63 for count in counts)
+    open_feeds = [feed for feed in position["feeds"].values() if not feed["complete"]]
              and all(isinstance(flag, bool) for flag in flags)
              and all(isinstance(nest, dict) for nest in (random["python"], random["given"], loop["settings"], loop["overridden"]))
-             and all(isinstance(number, (int, float, type(None))) for number in (best["step"], position["tail_seconds"])))
+             and all(feed.keys() >= {"start", "state", "ahead"} for feed in open_feeds)
+             and all(isinstance(number, (int, float, type(None))) for number in (best["value"], best["step"], position["tail_seconds"])))
     if not whole:
         raise ValueError("loop")
 

@@ -56,19 +56,31 @@ def kind_of(value) -> Kind | None:
     return kind
 
 
-MISREAD = (AttributeError, IndexError, KeyError, MemoryError, OverflowError, RecursionError, TypeError, ValueError)
+MISREAD = (AttributeError, IndexError, KeyError, MemoryError, OverflowError, RuntimeError, TypeError, ValueError)
 
 
 @contextlib.contextmanager
-def structure_of(snapshot: str):
-    """Nothing in a file is believed: what its structure makes fail is told as that file's fault."""
+def structure_of(snapshot: str, used: str = "nothing of it was used"):
+    """Nothing in a file is believed: what its structure makes fail is told as that file's fault. `used`: what was done with it."""
     try:
         yield
-    except _abi.CannotSave:
+    except (_abi.CannotSave, _abi.Error):
         raise
     except MISREAD as error:
-        raise _abi.Error(f"{snapshot} holds a structure that libckpt cannot have written ({type(error).__name__}: {error}); nothing of "
-                         "it was used", _abi.DAMAGED) from error
+        raise _abi.Error(f"{snapshot} holds a structure that libckpt cannot have written ({type(error).__name__}: {error}); {used}",
+                         _abi.DAMAGED) from error
+
+
+HALF_RESTORED = "a part of it is restored already: end the program"
+
+
+def give_back(live, method: str, state, path: tuple):
+    """live.method(state), whose failure is that of the program's own class."""
+    try:
+        getattr(live, method)(state)
+    except Exception as error:
+        raise _abi.Error(f"'{shown(path)}': {type(live).__name__}.{method}() does not take what the snapshot holds of it "
+                         f"({type(error).__name__}: {error}); run the program that wrote it", _abi.MISMATCH) from error
 
 
 LONGEST_NAME_BYTES = 255
