@@ -214,6 +214,118 @@ def test_shared_tensors_are_saved_once_and_stay_shared(open_run, tmp_path):
     assert list(name for name in libckpt.open(tmp_path / "run") if name.startswith("state")) == ["state/a"]
 
 
+MEMORIES = {"torch": (torch.zeros, torch.full), "numpy": (np.zeros, np.full)}
+
+
+@pytest.mark.parametrize("kind", MEMORIES)
+def test_arrays_that_a_program_begins_with_as_one_memory_come_back_apart(kind, open_run):
+    zeros, full = MEMORIES[kind]
+    one, two = full((2,), 1.0), full((2,), 2.0)
+    blank = zeros(2)
+    live = collections.deque([blank] * 4)           # as programs that stack frames begin
+    save_and_restore(open_run, {"frames": collections.deque([one, two, two, zeros(2)])}, {"frames": live})
+    assert [frame.tolist() for frame in live] == [[1, 1], [2, 2], [2, 2], [0, 0]]
+    assert live[0] is blank and live[1] is live[2]
+
+
+class Average:
+    """Of a model's parameters; it begins with their own memory."""
+
+    def __init__(self, model):
+        self.shadow = {name: parameter.data for name, parameter in model.named_parameters()}
+
+    def state_dict(self):
+        return self.shadow
+
+    def load_state_dict(self, state):
+        self.shadow = state
+
+
+def test_an_average_that_begins_as_the_parameters_themselves_comes_back_apart(open_run):
+    model, again = nn.Linear(2, 2), nn.Linear(2, 2)
+    average, back = Average(model), Average(again)
+    average.shadow = {name: parameter.data.clone() for name, parameter in model.named_parameters()}      # equal, but not the same
+    average.shadow["weight"] += 1
+    save_and_restore(open_run, {"average": average, "model": model}, {"average": back, "model": again})
+    assert torch.equal(again.weight, model.weight) and torch.equal(back.shadow["weight"], model.weight + 1)
+    assert back.shadow["bias"].data_ptr() != again.bias.data_ptr()
+
+
+def test_tensors_that_show_one_memory_go_on_showing_it(open_run):
+    model, again = nn.Linear(2, 2), nn.Linear(2, 2)
+    saved, live = {"weight": model.weight.data, "new": model.bias.data}, {"weight": again.weight.data}
+    save_and_restore(open_run, {"model": model, "state": saved}, {"model": again, "state": live})
+    assert torch.equal(again.weight, model.weight)
+    for name in ("weight", "bias"):
+        key = "weight" if name == "weight" else "new"
+        assert live[key].data_ptr() == getattr(again, name).data_ptr() and not live[key].requires_grad
+
+
+class Remembering(nn.Module):
+    """What training changes in plain attributes."""
+
+    def __init__(self, seed):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+        self.hidden = (torch.zeros(2), torch.zeros(2))
+        self.memories, self.cache, self.counts, self.last = [], {}, np.zeros(2), None
+        self.sizes, self.rate = [2, 2], (0.5, seed)           # the script's
+        self.torch_generator, self.numpy_generator = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+
+    def train_a_little(self):
+        self.last = self.layer(torch.ones(2))                 # with its graph: it is detached when it is used next
+        self.hidden = (self.last.detach(), torch.randn(2))
+        self.memories.append(torch.randn(2))
+        self.cache["key"] = self.memories[0]
+        self.counts += 1
+        torch.rand(1, generator=self.torch_generator), self.numpy_generator.random()
+
+
+def test_what_a_module_remembers_in_plain_attributes_comes_back(open_run):
+    model, again = nn.Sequential(Remembering(1)), nn.Sequential(Remembering(2))
+    model[0].train_a_little()
+    save_and_restore(open_run, {"model": model}, {"model": again})
+    one, other = model[0], again[0]
+    assert torch.equal(one.last, other.last) and not other.last.requires_grad
+    assert all(map(torch.equal, one.hidden, other.hidden)) and torch.equal(one.memories[0], other.memories[0])
+    assert other.cache["key"] is other.memories[0] and other.counts.tolist() == [1, 1]
+    assert torch.equal(one.torch_generator.get_state(), other.torch_generator.get_state())
+    assert one.numpy_generator.random() == other.numpy_generator.random()
+    assert other.sizes == [2, 2] and other.rate == (0.5, 2)
+
+
+def test_a_buffer_that_has_grown_comes_back_in_its_size(open_run):
+    model, again = nn.Linear(2, 2), nn.Linear(2, 2)
+    model.register_buffer("cache", torch.ones(5), persistent=False)
+    again.register_buffer("cache", torch.zeros(2), persistent=False)
+    save_and_restore(open_run, {"model": model}, {"model": again})
+    assert again.cache.tolist() == [1] * 5
+
+
+def test_parameters_that_training_has_unfrozen_stay_so_and_the_others_are_the_scripts(open_run):
+    model, again = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    for module in (model, again):
+        module[0].requires_grad_(False)
+    again[1].bias.requires_grad_(False)             # the script was changed
+    run = open_run(model=model)
+    model[0].weight.requires_grad_(True)
+    run.point()
+    run._session.save(run.step)
+    run.close()
+    open_run(model=again)
+    assert [parameter.requires_grad for parameter in again.parameters()] == [True, False, True, False]
+
+
+class Narrow(Stateful):
+    def load_state_dict(self, state):
+        raise KeyError("width")
+
+
+def test_a_class_that_does_not_take_its_state_back_is_named(open_run):
+    with pytest.raises(libckpt.Error, match=r"'thing': Narrow.load_state_dict\(\) .*KeyError: 'width'"):
+        save_and_restore(open_run, {"thing": Stateful(1)}, {"thing": Narrow(2)})
+
+
 def test_wrappers_leave_no_trace_in_the_names(open_run, tmp_path):
     compiled = torch.compile(nn.Linear(2, 2))
     inside = nn.DataParallel(nn.Sequential(torch.compile(nn.Linear(2, 2))))

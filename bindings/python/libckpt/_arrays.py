@@ -12,16 +12,24 @@ from ._abi import CArray, DTYPES, ITEM_BYTES, MAX_DIMENSIONS, call
 
 class Array:
     """Memory that the C library copies from or into: `pointer`, `dtype` (a code of ckpt.h), `shape` in elements, `strides`
-    in bytes (None: contiguous in C order). `owner` keeps the memory alive."""
-    __slots__ = ("pointer", "dtype", "shape", "strides", "owner")
+    in bytes (None: contiguous in C order). `owner` keeps the memory alive. `shows`: whose memory it is, "torch" or "numpy", or, of
+    a copy, a tuple that tells what it is a copy of; None: not known."""
+    __slots__ = ("pointer", "dtype", "shape", "strides", "owner", "shows")
 
-    def __init__(self, pointer, dtype, shape, strides, owner):
-        self.pointer, self.dtype, self.shape, self.strides, self.owner = pointer, dtype, shape, strides, owner
+    def __init__(self, pointer, dtype, shape, strides, owner, shows=None):
+        self.pointer, self.dtype, self.shape, self.strides, self.owner, self.shows = pointer, dtype, shape, strides, owner, shows
 
     @property
     def place(self):
         """Changes when the C library must be told again."""
         return self.pointer, self.dtype, self.shape, self.strides
+
+    @property
+    def memory(self) -> tuple | None:
+        """The same for two objects of the program that show the same elements; None: not known, or there are none."""
+        if self.shows is None or 0 in self.shape:
+            return None
+        return self.shows if type(self.shows) is tuple else (self.shows, self.pointer, self.dtype, self.shape, self.strides)
 
     @property
     def size_bytes(self):
@@ -98,7 +106,7 @@ def dtype_of_numpy(dtype) -> int:
 
 def of_numpy(array) -> Array:
     interface = array.__array_interface__
-    return Array(interface["data"][0], dtype_of_numpy(array.dtype), array.shape, interface["strides"], array)
+    return Array(interface["data"][0], dtype_of_numpy(array.dtype), array.shape, interface["strides"], array, "numpy")
 
 
 _CODES_OF_LETTERS = {"b1": "bool", "u1": "uint8", "i1": "int8", "u2": "uint16", "i2": "int16", "u4": "uint32", "i4": "int32",

@@ -37,20 +37,20 @@ class NumpyArray(Kind):
         return writer.array(value, path, lambda: _arrays.of_numpy(value))
 
     def read(self, reader, content, live, path):
+        code, shape = reader.shape(content)
+        usable = reader.must_fit(live, path) or isinstance(live, numpy().ndarray) and fits(live, (code, shape))
+        free = usable and reader.claim(memory_of(live))
         if content not in reader.targets:
-            array = live if reader.must_fit(live, path) else self._place(reader, content, live)
+            array = live if free else numpy().empty(shape, numpy_dtype(code))
             reader.target(content, array, _arrays.of_numpy(array))
         restored = reader.owners[content]
-        if isinstance(live, numpy().ndarray) and live is not restored and fits(live, reader.shape(content)):
-            return lambda: copy_into(live, restored)
-        return lambda: restored
+        if usable and memory_of(live) == memory_of(restored):
+            return lambda: live
+        return (lambda: copy_into(live, restored)) if free else lambda: restored
 
-    def _place(self, reader, name, live):
-        """The program's array where it fits and may be written; else a new one."""
-        code, shape = reader.shape(name)
-        if isinstance(live, numpy().ndarray) and fits(live, (code, shape)):
-            return live
-        return numpy().empty(shape, numpy_dtype(code))
+
+def memory_of(array):
+    return _arrays.of_numpy(array).memory
 
 
 def fits(live, saved):

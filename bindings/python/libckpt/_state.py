@@ -21,6 +21,7 @@ class State:
         self.objects = dict(sorted(objects.items(), key=lambda item: not _is_module(item[1])))   # modules name their tensors
         self.variables = variables
         self.pickled = pickled
+        self._at_start: dict = {}
         for name, value in objects.items():
             self._check(name, value)
 
@@ -34,7 +35,7 @@ class State:
 
     def write(self, own: dict) -> tuple[Writer, str]:
         """A walk over everything as it is now; `own` is what the run remembers. The writer holds the arrays."""
-        writer = Writer(self.pickled)
+        writer = Writer(self.pickled, at_start=self._at_start)
         objects = {name: self._write(writer, name, value) for name, value in self.objects.items()}
         objects["vars"] = writer.node(self.variables, ("vars",))
         objects |= {name: writer.node(value, (name,)) for name, value in own.items()}
@@ -77,11 +78,11 @@ def check_own(random: dict, loop: dict):
     position, best = loop["position"], loop["best"]
     counts = [position["epoch"], position["epoch_step"], *(feed["index"] for feed in position["feeds"].values())]
     flags = [feed["complete"] for feed in position["feeds"].values()]
-    whole = (all(type(count) is int and 0 <= count < 1 << 63 for count in counts)
     open_feeds = [feed for feed in position["feeds"].values() if not feed["complete"]]
+    whole = (all(type(count) is int and 0 <= count < 1 << 63 for count in counts)
              and all(isinstance(flag, bool) for flag in flags)
-             and all(isinstance(nest, dict) for nest in (random["python"], random["given"], loop["settings"], loop["overridden"]))
              and all(feed.keys() >= {"start", "state", "ahead"} for feed in open_feeds)
+             and all(isinstance(nest, dict) for nest in (random["python"], random["given"], loop["settings"], loop["overridden"]))
              and all(isinstance(number, (int, float, type(None))) for number in (best["value"], best["step"], position["tail_seconds"])))
     if not whole:
         raise ValueError("loop")

@@ -2,14 +2,19 @@
 """PyTorch tensors, modules, optimizers and generators; never imports torch before the program does."""
 from __future__ import annotations
 
+import collections
+import functools
+import itertools
 import sys
 
 from . import _abi
 from ._abi import DTYPE_NAMES, DTYPES, ITEM_BYTES
 from ._arrays import Array
-from ._numpy import generator_state
-from ._tree import Kind, name_of, shown
+from ._numpy import generator_state, numpy
+from ._random import is_generator
+from ._tree import PLAIN, Kind, give_back, name_of, shown
 
+DEEPEST, LONGEST = 4, 100    # containers in containers, and items of each, that are looked into for state
 SHORTEST_RUN_BYTES = 64      # of a strided tensor: shorter runs are copied by torch first, which has threads for it
 
 
@@ -52,12 +57,23 @@ def direct(tensor) -> Array | None:
     if tensor.device.type != "cpu" or tensor.is_conj() or tensor.is_neg():
         return None
     code = dtype_code(tensor.dtype)
+    shape = tuple(tensor.shape)
     if tensor.is_contiguous():
-        return Array(tensor.data_ptr(), code, tuple(tensor.shape), None, tensor)
+        return Array(tensor.data_ptr(), code, shape, None, tensor, "torch")
     item, strides = ITEM_BYTES[code], tensor.stride()
     if strides[-1] != 1 or tensor.shape[-1] * item < SHORTEST_RUN_BYTES or 0 in strides:
         return None
-    return Array(tensor.data_ptr(), code, tuple(tensor.shape), tuple(stride * item for stride in strides), tensor)
+    return Array(tensor.data_ptr(), code, shape, tuple(stride * item for stride in strides), tensor, "torch")
+
+
+def memory_of(tensor) -> tuple | None:
+    """Array.memory of what it shows."""
+    array = direct(tensor.detach())
+    return array.memory if array else copied_from(tensor) if tensor.numel() else None
+
+
+def copied_from(tensor) -> tuple:
+    return (str(tensor.device), tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride(), tensor.is_conj(), tensor.is_neg())
 
 
 def to_save(tensor) -> Array:
@@ -65,7 +81,7 @@ def to_save(tensor) -> Array:
     if type(tensor) in _plain_types() and tensor.is_cpu and tensor.layout is torch().strided and tensor.is_contiguous():
         code = _codes.get(tensor.dtype)      # nearly all of them: the short way
         if code is not None and not (tensor.is_conj() or tensor.is_neg()):
-            return Array(tensor.data_ptr(), code, tuple(tensor.shape), None, tensor)
+            return Array(tensor.data_ptr(), code, tuple(tensor.shape), None, tensor, "torch")
     if reason := why_not(tensor):
         raise _abi.CannotSave(reason)
     tensor = tensor.detach()
@@ -73,6 +89,7 @@ def to_save(tensor) -> Array:
     if array is None:
         array = direct(tensor.cpu().resolve_conj().resolve_neg().contiguous())
         assert array is not None
+        array.shows = copied_from(tensor)
     return array
 
 
@@ -84,14 +101,17 @@ class Tensor(Kind):
 
     def write(self, writer, value, path):
         name = writer.array(value, path, lambda: to_save(value))
+        if writer.shares_memory(value):
+            return [name, str(value.device), "shares"]
         return name if value.device.type == "cpu" else [name, str(value.device)]
 
     def read(self, reader, content, live, path):
-        name, device = content if isinstance(content, list) else (content, "cpu")
+        name, device, *shares = content if isinstance(content, list) else (content, "cpu")
         if reader.must_fit(live, path) and reader.shape(name) != (dtype_code(live.dtype), tuple(live.shape)):
             reader.target(name, live, to_save(live))               # the difference is named by who compares them
             return lambda: live
-        return read_tensor(reader, name, live, device)
+        restored = read_tensor(reader, name, live, device)
+        return (lambda: sharing(restored(), live)) if shares else restored
 
 
 def read_tensor(reader, name, live, device="cpu"):
@@ -100,7 +120,11 @@ def read_tensor(reader, name, live, device="cpu"):
     fits = is_tensor(live) and tuple(live.shape) == shape and live.dtype is torch_dtype(code) and why_not(live) is None
     if name in reader.owners:
         first = reader.owners[name]
-        return (lambda: copy_into(live, first)) if fits and live is not first else (lambda: first)
+        if not fits or memory_of(live) == memory_of(first):
+            return lambda: live if fits else first
+        return (lambda: copy_into(live, first)) if reader.claim(memory_of(live)) else (lambda: first)
+    if fits and not reader.claim(memory_of(live)):
+        fits, device, live = False, str(live.device), None
     if not fits:
         live = torch().empty(shape, dtype=torch_dtype(code), device=usable(device, live))
     array = direct(live.detach())
@@ -110,6 +134,11 @@ def read_tensor(reader, name, live, device="cpu"):
     host = torch().empty(shape, dtype=live.dtype)
     reader.target(name, live, direct(host))
     return lambda: copy_into(live, host)
+
+
+def sharing(restored, live):
+    """A tensor of its own on the memory of `restored`, which is a parameter, say."""
+    return restored if restored is live else restored.detach()
 
 
 def is_tensor(value):
@@ -154,8 +183,9 @@ class TorchGenerator(Kind):
 
 
 class Module(Kind):
-    """Parameters, all buffers (non-persistent ones too), tensors that are plain attributes, extra state. The wrappers of
-    torch.compile, DataParallel and DistributedDataParallel leave no trace in the names."""
+    """Parameters, all buffers (non-persistent ones too), plain attributes that hold tensors, arrays or generators, extra state,
+    and which parameters training has frozen or unfrozen. The wrappers of torch.compile, DataParallel and DistributedDataParallel
+    leave no trace in the names."""
     tag = "$module"
     needs_live = True
 
@@ -163,11 +193,13 @@ class Module(Kind):
         return torch() is not None and isinstance(value, torch().nn.Module)
 
     def write(self, writer, value, path):
-        shared, extra, attributes, prefix = {}, {}, [], name_of(path)
+        shared, extra, attributes, frozen, prefix = {}, {}, [], {}, name_of(path)
         for name, owner, key, tensor in tensors_of(value):
             if not is_tensor(tensor):
                 continue
             place = (*path, name)
+            if key in owner._parameters and tensor.is_leaf and writer.has_changed(place, tensor.requires_grad):
+                frozen[name] = not tensor.requires_grad
             try:
                 saved = writer.array(tensor, place, lambda tensor=tensor: to_save(tensor))
             except TypeError as error:
@@ -179,7 +211,8 @@ class Module(Kind):
         for name, module in modules_of(value):
             if type(module).get_extra_state is not torch().nn.Module.get_extra_state:
                 extra[name] = writer.forgiving(module.get_extra_state(), (*path, name, "extra_state"))
-        return {"shared": shared, "extra": extra, "attributes": attributes}
+        nests = {name: writer.forgiving(nest, (*path, name)) for name, _, _, nest in nests_of(value)}
+        return {"shared": shared, "extra": extra, "attributes": attributes, "nests": nests, "frozen": frozen}
 
     def read(self, reader, content, live, path):
         if live is None:
@@ -189,7 +222,7 @@ class Module(Kind):
             missing.discard(name)
             saved = content["shared"].get(name) or name_of((*path, name))
             if saved in reader.arrays:
-                values.append((owner, key, read_module_tensor(reader, saved, tensor, live), tensor))
+                values.append((owner, key, read_module_tensor(reader, saved, tensor, live, key in owner._parameters), tensor))
             elif is_tensor(tensor) and key not in owner.__dict__:
                 reader.target(saved, tensor, to_save(tensor))      # the C library names it: the snapshot does not hold it
         for name in missing:          # a tensor that the program keeps as an attribute once it has run
@@ -197,25 +230,36 @@ class Module(Kind):
             if owner in modules:
                 saved = content["shared"].get(name) or name_of((*path, name))
                 values.append((modules[owner], key, read_tensor(reader, saved, None, str(device_of(live))), None))
-        extra = [(modules[name], reader.value(node, None, (*path, name, "extra_state")))
+        for name, node in content["nests"].items():
+            owner, _, key = name.rpartition(".")
+            if owner in modules and (key in modules[owner].__dict__ or reader.makes(node)):
+                nest = modules[owner].__dict__.get(key)
+                values.append((modules[owner], key, reader.value(node, nest, (*path, name)), nest))
+        parameters = {name: tensor for name, owner, key, tensor in tensors_of(live, with_empty=True) if key in owner._parameters}
+        frozen = [(parameters[name], flag) for name, flag in content["frozen"].items() if name in parameters]
+        extra = [(modules[name], reader.value(node, None, (*path, name, "extra_state")), (*path, name))
                  for name, node in content["extra"].items() if name in modules]
 
         def restore():
             for owner, key, value, tensor in values:
                 if (restored := value()) is not tensor:
                     put(owner, key, restored)
-            for module, state in extra:
-                module.set_extra_state(state())
+            for parameter, flag in frozen:
+                parameter.requires_grad_(not flag)
+            for module, state, place in extra:
+                give_back(module, "set_extra_state", state(), place)
             return live
         return restore
 
 
-def read_module_tensor(reader, name, tensor, module):
+def read_module_tensor(reader, name, tensor, module, is_parameter):
+    """A parameter fits or is refused; a buffer may have grown."""
     if tensor is not None and torch().nn.parameter.is_lazy(tensor):
         code, shape = reader.shape(name)
         with torch().no_grad():
             tensor.materialize(shape, dtype=torch_dtype(code))
-    elif tensor is not None and reader.shape(name) != (dtype_code(tensor.dtype), tuple(tensor.shape)):
+    elif tensor is not None and (reader.shape(name)[0] != dtype_code(tensor.dtype)
+                                 or is_parameter and reader.shape(name)[1] != tuple(tensor.shape)):
         reader.target(name, tensor, to_save(tensor))               # the C library names the difference
         return lambda: tensor
     return read_tensor(reader, name, tensor, str(device_of(module)))
@@ -226,6 +270,9 @@ def device_of(module):
 
 
 def put(owner, key, tensor):
+    if key in owner._parameters:
+        raise _abi.Error(f"'{key}' of a {type(owner).__name__} shares its memory with another parameter, and did not when the "
+                         "snapshot was made; make the model as it was made then", _abi.MISMATCH)
     table = owner._buffers if key in owner._buffers else owner.__dict__
     table[key] = tensor
 
@@ -269,8 +316,31 @@ def tensors_of(module, with_empty=False):
             if with_empty or tensor is not None:
                 yield dotted + key, owner, key, tensor
         for key, value in owner.__dict__.items():
-            if value is None and with_empty or is_tensor(value) and value.grad_fn is None:
+            if value is None and with_empty or is_tensor(value):
                 yield dotted + key, owner, key, value
+
+
+def nests_of(module):
+    """(dotted name, its module, its key there, value) of every plain attribute that is an array or a random generator, or a
+    container with such, or with tensors, in it: a hidden state, a memory, a cache."""
+    own = _own_attributes()
+    for prefix, owner in modules_of(module):
+        for key, value in owner.__dict__.items():
+            if type(value) not in PLAIN and key not in own and not is_tensor(value) and holds_state(value):
+                yield f"{prefix}.{key}" if prefix else key, owner, key, value
+
+
+@functools.lru_cache(maxsize=None)
+def _own_attributes() -> frozenset:
+    """Of every module: its tables of parameters, hooks and the like."""
+    return frozenset(torch().nn.Module().__dict__)
+
+
+def holds_state(value, depth=0) -> bool:
+    if isinstance(value, (list, tuple, collections.deque, dict)):
+        items = value.values() if isinstance(value, dict) else value
+        return depth < DEEPEST and any(holds_state(item, depth + 1) for item in itertools.islice(items, LONGEST))
+    return is_tensor(value) or is_generator(value) or numpy() is not None and isinstance(value, numpy().ndarray)
 
 
 KINDS = (Tensor(), Module(), TorchGenerator())

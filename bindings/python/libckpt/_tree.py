@@ -106,15 +106,18 @@ def shown(path: tuple) -> str:
 
 class Writer:
     """One walk over live objects. `arrays` is what to save; `left_out` says what stays as the script makes it. `alone`: everything must
-    come back from the snapshot alone, and what does not is refused with this advice."""
+    come back from the snapshot alone, and what does not is refused with this advice. `at_start`: what the first walk of a run met."""
 
-    def __init__(self, pickled: tuple = (), alone: str | None = None):
+    def __init__(self, pickled: tuple = (), alone: str | None = None, at_start: dict | None = None):
         self.arrays: dict[str, Array] = {}
         self.left_out: list[str] = []
         self.generators: dict[str, Any] = {}      # random generators among the objects, by path
         self.pickled = pickled
+        self._at_start = {} if at_start is None else at_start
         self._alone = alone
         self._names: dict[int, str] = {}          # id of an object with an array -> its name: shared objects are saved once
+        self._names_of_memory: dict = {}          # the same for objects that share all of their memory, `weight.data` say
+        self._sharing: set[int] = set()           # ids of those that came after the first
         self._keep: list = []                     # so that no id is given to another object during the walk
         self._open: set[int] = set()
         self._forgiving = 0                       # inside what a state_dict returned
@@ -122,8 +125,8 @@ class Writer:
     @classmethod
     def beside(cls, other: Writer) -> Writer:
         """One for which what the other has written is written already."""
-        writer = cls(other.pickled)
-        writer._names = dict(other._names)
+        writer = cls(other.pickled, at_start=dict(other._at_start))
+        writer._names, writer._names_of_memory = dict(other._names), dict(other._names_of_memory)
         return writer
 
     def node(self, value, path: tuple) -> Any:
@@ -172,11 +175,26 @@ class Writer:
         """Saves an array under the name of its path, an object met before under the name it has. Returns the name."""
         name = self._names.get(id(owner))
         if name is None:
-            name = name_of(path)
-            self.arrays[name] = make()
+            array = make()
+            memory = array.memory
+            name = self._names_of_memory.get(memory) if memory else None
+            if name is not None:
+                self._sharing.add(id(owner))
+            else:
+                name = name_of(path)
+                self.arrays[name] = array
+                self._names_of_memory[memory] = name
             self._names[id(owner)] = name
             self._keep.append(owner)
         return name
+
+    def has_changed(self, path: tuple, value) -> bool:
+        """Since the run's first walk, where the script alone had made it. What has not is the script's, and not saved."""
+        return self._at_start.setdefault(path, value) != value
+
+    def shares_memory(self, owner) -> bool:
+        """Whether what this object shows was saved as another object's."""
+        return id(owner) in self._sharing
 
     def known(self, owner) -> str | None:
         return self._names.get(id(owner))
@@ -190,6 +208,7 @@ class Reader:
         self.targets: dict[str, Array] = {}       # where the bytes go
         self.owners: dict[str, Any] = {}          # the live object of a name
         self.pickled = pickled
+        self._claimed: set = set()                # memory of the program that an array goes to
         self.in_place = True                      # containers that exist are changed; False: made anew
 
     def value(self, node, live, path: tuple) -> Value:
@@ -208,6 +227,12 @@ class Reader:
         return _kinds_by_tag[tag].read(self, node[tag], live, path)
 
     @staticmethod
+    def makes(node) -> bool:
+        """Whether the value comes back where the program has none."""
+        tag = next(iter(node), "") if isinstance(node, dict) else ""
+        return not (tag in _kinds_by_tag and _kinds_by_tag[tag].needs_live)
+
+    @staticmethod
     def must_fit(live, path: tuple) -> bool:
         """What the script gave by name is the only handle it has: it cannot be replaced by an array of another shape."""
         return live is not None and len(path) == 1
@@ -224,6 +249,13 @@ class Reader:
         if name not in self.arrays:
             raise _abi.Error(f"the snapshot names an array '{name}' that it does not hold", _abi.DAMAGED)
         return self.arrays[name]
+
+    def claim(self, memory) -> bool:
+        """Whether this Array.memory is free for an array of the snapshot; it is not any more. A program may begin with one memory in
+        several places, `deque([frame] * 4)` say, where the snapshot has different arrays: only the first goes there."""
+        free = memory is None or memory not in self._claimed
+        self._claimed.add(memory)
+        return free
 
     def target(self, name: str, owner, array: Array):
         self.targets[name] = array
