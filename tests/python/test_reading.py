@@ -70,6 +70,15 @@ def test_the_newest_snapshot_of_a_run_is_found_by_directory_and_by_name(saved, t
         libckpt.latest("absent")
 
 
+def test_a_folder_may_have_an_at_in_its_name(open_run, tmp_path):
+    run = open_run(directory=tmp_path / "me@site" / "run", x=np.arange(3))
+    run.best(1.0)
+    run.point()
+    run.finish()
+    assert libckpt.open(tmp_path / "me@site/run")["x"].tolist() == [0, 1, 2]
+    assert libckpt.open(f"{tmp_path}/me@site/run@best").step == 1
+
+
 def test_it_needs_neither_numpy_nor_torch(saved, script):
     result = script("import sys\nfor name in ('numpy', 'torch'): sys.modules[name] = None\nimport libckpt\n"
                     "snapshot = libckpt.open(sys.argv[1])\nprint(bytes(snapshot['steps']).hex(), snapshot.shape('steps'))\n"

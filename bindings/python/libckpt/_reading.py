@@ -177,15 +177,18 @@ def find(where: str | os.PathLike) -> str:
     if os.path.isfile(text):
         return text
     run, at, name = text.rpartition("@")
-    directory = run if at else text
-    if not os.path.isdir(directory) and os.path.isdir(os.path.join(FOLDER_OF_RUNS, directory)):
-        directory = os.path.join(FOLDER_OF_RUNS, directory)
-    if not at:
-        return _newest(directory)
+    if not at or os.path.isdir(text) or os.path.isdir(os.path.join(FOLDER_OF_RUNS, text)):      # folders may have an @
+        return _newest(_directory(text))
+    directory = _directory(run)
     kept = os.path.join(directory, "kept", f"{name}.h5")
     if not os.path.isfile(kept):
         raise FileNotFoundError(f"the run {directory} keeps no snapshot as '{name}'; see `ckpt ls {directory}`")
     return kept
+
+
+def _directory(run: str) -> str:
+    inside = os.path.join(FOLDER_OF_RUNS, run)
+    return inside if not os.path.isdir(run) and os.path.isdir(inside) else run
 
 
 def _newest(directory: str) -> str:
