@@ -173,6 +173,42 @@ def test_random_numbers_before_the_batches_of_a_resumed_epoch_are_those_of_its_b
     start(body)
 
 
+def test_a_loader_with_batches_left_is_through_when_the_epochs_lines_are(start):
+    def body(run, use):
+        for _ in run.epochs(2):
+            batches = iter(run.batches("abcd"))
+            for _ in range(run.batch, 2):
+                use(next(batches))
+    assert start(body, stop_at=1)[0] == ["a"]
+    used, run = start(body)
+    assert used == list("bab") and (run.epoch, run.step) == (2, 4)
+
+
+def test_a_loop_over_epochs_of_ones_own_comes_to_its_end(start):
+    def body(run, use):
+        for _ in range(run.epoch, 3):
+            for batch in run.batches("ab"):
+                use(batch)
+    assert start(body, stop_at=3)[0] == list("aba")
+    assert start(body)[0] == list("bab")
+
+
+def test_random_numbers_between_two_loops_are_not_taken_from_those_of_the_second(start):
+    def body(run, use):
+        for _ in run.epochs(1):
+            pass
+        np.random.rand(3)
+        for _ in run.epochs(4):
+            run.vars.setdefault("drawn", []).append(np.random.rand())
+            use(0)
+    np.random.seed(1)
+    expected = start(body, directory=None)[1].vars["drawn"]
+    np.random.seed(1)
+    start(body, stop_at=2)
+    np.random.seed(2)
+    assert start(body)[1].vars["drawn"] == expected
+
+
 def test_break_counts_the_epoch_and_ends_the_work(open_run):
     run = open_run()
     for _ in run.epochs(10):

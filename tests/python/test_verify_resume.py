@@ -52,6 +52,8 @@ class Trainer:
 """
 SHUFFLED = """
 class Shuffled:
+    __slots__ = "data", "shuffle"        # where nobody looks
+
     def __init__(self, data):
         self.data, self.shuffle = data, random.Random(7).shuffle
 

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset, default_collate
 
 SAMPLES, BATCH = 20, 4       # five batches an epoch
 
@@ -220,6 +220,90 @@ class Unfreezing(Mlp):
             self.optimizer.add_param_group({"params": [*self.model["c"].parameters()], "lr": 0.05})
 
 
+class Recurrent(Mlp):
+    """A hidden state that is carried from batch to batch, in a tuple and with the graph of the last step."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.head = nn.LSTM(6, 4), nn.Linear(4, 3)
+            self.hidden = (torch.zeros(1, 4), torch.zeros(1, 4))
+
+        def forward(self, x):
+            out, self.hidden = self.inner(x, tuple(state.detach() for state in self.hidden))
+            return self.head(out)
+
+    def make_model(self):
+        return self.Net()
+
+
+class Phases(Mlp):
+    """Two loops one after the other, and random numbers between them."""
+
+    def train(self, run, after_batch=lambda: None):
+        super().train(run, after_batch)
+        run.vars.setdefault("between", float(torch.rand(1)))
+        for _ in run.epochs(self.epochs + 2):
+            for batch in run.batches(self.loader):
+                self.step(run, batch)
+                after_batch()
+
+
+class Critic(Mlp):
+    """A loader that is asked with next() beside another, and is never through."""
+
+    def __init__(self, seed):
+        super().__init__(seed)
+        self.more = DataLoader(NoisyData(), 2, shuffle=True)
+
+    def train(self, run, after_batch=lambda: None):
+        run.vars.setdefault("loss", 0.0)
+        for _ in run.epochs(self.epochs):
+            others = iter(run.batches(self.more, name="critic"))
+            for batch in run.batches(self.loader, name="generator"):
+                other, _ = next(others)
+                self.step(run, (batch[0] + other.mean(), batch[1]))
+                after_batch()
+
+
+class Transforming(Mlp):
+    """Generators in a transform of a dataset inside another, and in a function that collates."""
+
+    class Noise:
+        def __init__(self):
+            self.random, self.numpy = random.Random(3), np.random.default_rng(3)
+
+        def __call__(self, x):
+            return x + self.random.random() + float(self.numpy.normal())
+
+    class Data(NoisyData):
+        def __init__(self, transform):
+            super().__init__()
+            self.transform = transform
+
+        def __getitem__(self, i):
+            return self.transform(self.x[i]), self.y[i]
+
+    def make_loader(self):
+        generator = torch.Generator().manual_seed(4)
+
+        def collate(samples):
+            x, y = default_collate(samples)
+            return x + torch.randn(x.shape, generator=generator), y
+        return DataLoader(Subset(self.Data(self.Noise()), range(SAMPLES)), BATCH, shuffle=True, collate_fn=collate)
+
+
+class ByHand(Mlp):
+    """A loop over epochs of the script's own."""
+
+    def train(self, run, after_batch=lambda: None):
+        run.vars.setdefault("loss", 0.0)
+        for _ in range(run.epoch, self.epochs):
+            for batch in run.batches(self.loader):
+                self.step(run, batch)
+                after_batch()
+
+
 class TwoLoaders(Mlp):
     """Labelled and unlabelled data side by side."""
 
@@ -257,4 +341,5 @@ class Steps(Mlp):
             after_batch()
 
 
-ALL = [Mlp, Cnn, Transformer, Accumulating, Augmented, Workers, Stateful, StatefulWorkers, Accelerated, Streaming, Unfreezing, TwoLoaders, Steps]
+ALL = [Mlp, Cnn, Transformer, Accumulating, Augmented, Workers, Stateful, StatefulWorkers, Accelerated, Streaming, Unfreezing,
+       Recurrent, Phases, Critic, Transforming, ByHand, TwoLoaders, Steps]

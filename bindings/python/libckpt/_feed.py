@@ -31,6 +31,7 @@ class Feed:
         self._draws_ahead = draws_ahead(loader)
         self._before = None          # where the loader itself draws ahead: random numbers before it was asked last
         self.known_generators: dict = {}     # all that the run knows, this loader's among them
+        self.batches_given = lambda: None    # a weak reference to the generator that gives them out
         self._length = length_of(loader)
         self._stateful = (resume == "auto" and not self._draws_ahead
                           and all(hasattr(loader, name) for name in ("state_dict", "load_state_dict")))
@@ -125,7 +126,7 @@ def generators_of(loader):
     return _random.generators_in(("loader", loader), ("sampler", getattr(loader, "sampler", None)),
                                  ("batch_sampler", batch_sampler),
                                  ("batch_sampler.sampler", getattr(batch_sampler, "sampler", None)),
-                                 ("dataset", getattr(loader, "dataset", None)))
+                                 ("dataset", getattr(loader, "dataset", None)), ("collate_fn", getattr(loader, "collate_fn", None)))
 
 
 def length_of(loader) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import weakref
 from typing import Any, Callable, Generator, Iterable, Iterator, TypeVar
 
 from . import _random
@@ -12,8 +13,8 @@ from ._best import Best
 from ._ending import left_by_break
 from ._feed import Feed, generators_of
 from ._numpy import set_generator_state
-from ._workers import protect, signals_wait
 from ._tree import HALF_RESTORED, structure_of
+from ._workers import protect, signals_wait
 
 Batch = TypeVar("Batch")
 
@@ -63,12 +64,14 @@ class Loops:
         self._pending_random, self._given = random, dict(random["given"])
         _random.apply(random, self._generators)    # for loops of one's own; those below put it back once more
 
-    def _settle(self):
-        """The loop stands where the snapshot was made: random numbers last."""
+    def _settle(self, over: bool = False):
+        """The loop stands where the snapshot was made: random numbers last. `over`: it has nothing left to do, and the snapshot is
+        from after it; so is the loop, if there is another."""
         if self._pending_random is not None:
             _random.apply(self._pending_random, self._generators)
-            self._pending_random = None
-            self._settled()
+            if not over:
+                self._pending_random = None
+                self._settled()
 
     def _settled(self):
         """All is back: what the script's variables hold now they hold by themselves."""
@@ -92,11 +95,12 @@ class Loops:
         """``for epoch in run.epochs(300)``: the epochs that are left, from 0. After each there is a safe point, and between them
         those of batches(). Raises Stopped when time is up, after the state is durable. ``math.inf``: until the script says
         `break`."""
-        self._settle_before_epoch()
+        self._settle_before_epoch(self.epoch >= total)
         try:
             while self.epoch < total:
                 self._begin_epoch(total)
                 yield self.epoch
+                self._leave_loaders()
                 self._in_epoch = False
                 self._complete_epoch()
                 if self.epoch < total:
@@ -106,9 +110,9 @@ class Loops:
             raise
         self._end_loop()
 
-    def _settle_before_epoch(self):
+    def _settle_before_epoch(self, over):
         if not self._pending_feeds:
-            self._settle()
+            self._settle(over)
         elif self._epoch_random:
             _random.apply(self._epoch_random, self._generators)    # what precedes batches() in the epoch sees what it saw
 
@@ -126,6 +130,12 @@ class Loops:
         """Also when one is complete: the block may end there, and the work."""
         if self._total_epochs:
             self._session.progress(self.epoch, self._total_epochs, "epoch")
+
+    def _leave_loaders(self):
+        """The epoch's lines are through, and so are its loaders: also one that was asked with next() and has batches left."""
+        for feed in list(self._feeds.values()):
+            if (batches := feed.batches_given()) is not None:
+                batches.close()
 
     def _complete_epoch(self):
         """An epoch whose loaders are through counts, also one that is left by `break` or finish()."""
@@ -152,7 +162,7 @@ class Loops:
     def steps(self, total: int) -> Iterator[int]:
         """``for step in run.steps(100_000)``: the steps that are left, from 0, a safe point after each. Raises Stopped
         as epochs() does."""
-        self._settle()
+        self._settle(self.step >= total)
         self._driver = "steps"
         try:
             while self.step < total:
@@ -196,7 +206,10 @@ class Loops:
         """
         if accumulate < 1:
             raise ValueError(f"accumulate={accumulate} is no number of batches")
-        return self._batches(Feed(loader, name or "batches", resume), accumulate)
+        feed = Feed(loader, name or "batches", resume)
+        batches = self._batches(feed, accumulate)
+        feed.batches_given = weakref.ref(batches)        # weak: a loop that lets go of them ends them
+        return batches
 
     def _batches(self, feed, accumulate):
         position = self._enter(feed)
@@ -228,6 +241,8 @@ class Loops:
         known = self._feeds.get(feed.name)
         if known is not None and (self._in_epoch or not known.complete):
             raise Error(f"two loaders '{feed.name}' in one epoch: give each its name, run.batches(loader, name=\"...\")")
+        if known is not None and self._driver is None:
+            self._complete_epoch()       # a loop over range(run.epoch, n): the loader begins another one
         self._feeds[feed.name] = feed
         self._see(feed.name, feed.loader)
         feed.known_generators = self._generators

@@ -2,14 +2,16 @@
 """The state of all random numbers of the program, as a nest of plain values and arrays."""
 from __future__ import annotations
 
+import functools
 import random
 import sys
-from typing import Any
+import types
+from typing import Any, Iterator
 
 from ._numpy import generator_state, set_generator_state
-
-
 from ._tree import HALF_RESTORED, structure_of
+
+
 def capture(generators: dict[str, Any]) -> dict:
     """Python's, NumPy's and torch's own generators (those of libraries that the program has imported) and the given ones."""
     state: dict[str, Any] = {"python": generator_state(random)}
@@ -26,13 +28,13 @@ def capture(generators: dict[str, Any]) -> dict:
 
 def apply(state: dict, generators: dict[str, Any]):
     """Every generator goes on from `state`; one that is not there any more is passed over."""
-    set_generator_state(random, state["python"])
-    if "numpy" in state:
     with structure_of("the snapshot", HALF_RESTORED):
         _apply(state, generators)
 
 
 def _apply(state, generators):
+    set_generator_state(random, state["python"])
+    if "numpy" in state:
         import numpy.random
         numpy.random.set_state(state["numpy"])
     torch = _torch()
@@ -51,18 +53,59 @@ def _torch():
 
 
 def generators_in(*owners) -> dict[str, Any]:
-    """Random generators that are attributes of these objects (a loader, its sampler, its dataset), by owner and attribute."""
-    found, seen = {}, set()
-    for label, owner in owners:
-        for name, value in list(getattr(owner, "__dict__", {}).items()):
-            if is_generator(value) and id(value) not in seen:
-                seen.add(id(value))
-                found[f"{label}.{name}"] = value
+    """Random generators that these objects hold (a loader, its sampler, its dataset), and the objects that those hold, down to the
+    transforms of a dataset inside another; by owner and attributes."""
+    found: dict[str, Any] = {}
+    seen: set[int] = set()
+    waiting = [(label, owner, 0) for label, owner in owners]
+    for label, value, depth in waiting:              # grows: those that are held closest come first
+        if id(value) in seen or len(seen) > MOST_HELD:
+            continue
+        seen.add(id(value))
+        if is_generator(value):
+            found[label] = value
+        elif depth < DEEPEST_HELD:
+            waiting += [(f"{label}.{name}", inner, depth + 1) for name, inner in held_by(value)]
     return found
+
+
+DEEPEST_HELD, MOST_HELD = 6, 10_000      # objects in objects; all that are looked at
+LONGEST_HELD = 100                       # items of a container: a longer one is data
+
+
+def held_by(value) -> Iterator[tuple[str, Any]]:
+    """(name, object) of what may hold random generators: attributes, items of short containers, what a function is bound to."""
+    if isinstance(value, (type, types.ModuleType)):
+        return
+    if isinstance(value, dict):
+        items = value.items() if len(value) <= LONGEST_HELD else ()
+    elif isinstance(value, (list, tuple)):
+        items = enumerate(value) if len(value) <= LONGEST_HELD else ()
+    elif isinstance(value, types.MethodType):
+        items = (("self", value.__self__),)
+    elif isinstance(value, functools.partial):
+        items = (*enumerate(value.args), *value.keywords.items())
+    elif isinstance(value, types.FunctionType):
+        items = closure_of(value)
+    else:
+        items = list(getattr(value, "__dict__", {}).items())
+    yield from ((str(name), inner) for name, inner in items if hasattr(inner, "__dict__") or is_container(inner) or is_generator(inner))
+
+
+def is_container(value) -> bool:
+    return isinstance(value, (dict, list, tuple))
+
+
+def closure_of(function) -> Iterator[tuple[str, Any]]:
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:       # not assigned yet
+            pass
 
 
 def is_generator(value) -> bool:
     numpy, torch = sys.modules.get("numpy.random"), _torch()
-    return (isinstance(value, random.Random)
+    return (isinstance(value, random.Random) and not isinstance(value, random.SystemRandom)
             or numpy is not None and isinstance(value, (numpy.Generator, numpy.RandomState))
             or torch is not None and isinstance(value, torch.Generator))

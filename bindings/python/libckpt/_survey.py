@@ -14,6 +14,7 @@ import types
 from typing import Any, Iterator
 
 from ._origin import line_that_sets
+from ._random import closure_of
 from ._tree import Writer, kind_of
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -93,7 +94,7 @@ class Survey:
                 yield from ((f".{name}", item) for name, item in value.gi_frame.f_locals.items())
         elif isinstance(value, types.FunctionType):
             if is_ours(value.__code__.co_filename):
-                yield from ((f".{name}", item) for name, item in closure(value))
+                yield from ((f".{name}", item) for name, item in closure_of(value))
                 yield from ((f".{name}", item) for name, item in vars(value).items())
         elif self._has_attributes(value):
             yield from ((f".{name}", item) for name, item in list(vars(value).items()) if not name.startswith(("__", "_abc_")))
@@ -143,14 +144,6 @@ def is_ours(file: str | None) -> bool:
 def is_module(value) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.nn.Module)
-
-
-def closure(function) -> Iterator[tuple[str, Any]]:
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-        try:
-            yield name, cell.cell_contents
-        except ValueError:       # not assigned yet
-            pass
 
 
 def kind_name(value) -> str:
