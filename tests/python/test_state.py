@@ -326,6 +326,22 @@ def test_a_class_that_does_not_take_its_state_back_is_named(open_run):
         save_and_restore(open_run, {"thing": Stateful(1)}, {"thing": Narrow(2)})
 
 
+class Wrapped(torch.optim.SGD):
+    def __init__(self, parameters):
+        super().__init__(parameters, lr=0.1)
+        self.inner = torch.optim.Adam(self.param_groups)
+
+    def load_state_dict(self, state):
+        super().load_state_dict(state)
+
+
+@pytest.mark.parametrize("is_given", [False, True])
+def test_an_optimizer_inside_another_is_told_unless_it_is_given(is_given, open_run, capfd):
+    optimizer = Wrapped(nn.Linear(2, 2).parameters())
+    open_run(optimizer=optimizer, **({"base": optimizer.inner} if is_given else {}))
+    assert ("optimizer.inner is an optimizer of its own" in capfd.readouterr().err) != is_given
+
+
 def test_wrappers_leave_no_trace_in_the_names(open_run, tmp_path):
     compiled = torch.compile(nn.Linear(2, 2))
     inside = nn.DataParallel(nn.Sequential(torch.compile(nn.Linear(2, 2))))

@@ -15,6 +15,7 @@ from ._loops import Loops
 from ._metrics import Metrics
 from ._notebook import in_notebook
 from ._numbers import Numbers
+from ._optimizer import left_inside
 from ._plain import is_immutable
 from ._session import Session, Stopped
 from ._state import KEY, State, snapshot_content
@@ -101,6 +102,8 @@ class Run(Loops):
         writer, _ = self._state.write({})
         if writer.left_out:
             say(f"not saved, each start makes it anew: {', '.join(writer.left_out)}")
+        for place in left_inside(self._state.objects):
+            warn(f"{place} is an optimizer of its own, whose state is not saved: give it as well, Run(..., base={place})")
         self._generators |= writer.generators
         if self._session.is_open:
             self._registry.replace_by(writer.arrays)
