@@ -47,6 +47,18 @@ def test_an_unchanged_script_says_nothing_although_training_moved_its_values(ope
     assert "the script changed" not in capfd.readouterr().err
 
 
+def test_the_milestones_of_a_schedule_are_told_and_may_be_overridden(open_run, capfd):
+    def given(milestones):
+        made = objects()
+        return made | {"scheduler": torch.optim.lr_scheduler.MultiStepLR(made["optimizer"], milestones)}
+    first, second, third = given([2, 20]), given([3, 30]), given([3, 30])
+    train(open_run(**first), first, 1)
+    open_run(**second).close()
+    assert "(scheduler.milestones [2, 20] -> [3, 30])" in capfd.readouterr().err
+    open_run(**third, override={"scheduler.milestones": [3, 30]})
+    assert third["scheduler"].milestones == {3: 1, 30: 1}
+
+
 def test_nan_is_not_another_value_than_nan(open_run, capfd):
     first = open_run(given={"rate": float("nan")})
     first._session.save(first.step)

@@ -7,6 +7,7 @@ import difflib
 import json
 import os
 import shlex
+from collections import Counter
 from typing import Any, NoReturn
 
 from ._optimizer import Optimizer
@@ -64,7 +65,7 @@ SCRIPTS_OWN = ("_milestones", "_schedulers")       # of torch's SequentialLR and
 
 
 def is_plain(value) -> bool:
-    if type(value) in (list, tuple):
+    if type(value) in (list, tuple, Counter):
         return all(type(item) in PLAIN for item in value)
     return type(value) in PLAIN or is_number(value)
 
@@ -75,8 +76,8 @@ def is_number(value) -> bool:
 
 
 def plain(value):
-    if type(value) is tuple:
-        return list(value)
+    if type(value) in (tuple, Counter):         # the milestones of MultiStepLR are a Counter
+        return sorted(value.elements()) if type(value) is Counter else list(value)
     return value.item() if is_number(value) else value
 
 
@@ -180,4 +181,4 @@ def _set_in_dict(values, key, value):
     if hasattr(old, "fill_"):       # a tensor, for instance a capturable learning rate: compiled code holds on to it
         old.fill_(value)
     else:
-        values[key] = type(old)(value) if type(old) is tuple else value
+        values[key] = type(old)(value) if type(old) in (tuple, Counter) else value

@@ -340,7 +340,9 @@ def holds_state(value, depth=0) -> bool:
     if isinstance(value, (list, tuple, collections.deque, dict)):
         items = value.values() if isinstance(value, dict) else value
         return depth < DEEPEST and any(holds_state(item, depth + 1) for item in itertools.islice(items, LONGEST))
-    return is_tensor(value) or is_generator(value) or numpy() is not None and isinstance(value, numpy().ndarray)
+    if numpy() is not None and isinstance(value, numpy().ndarray):
+        return value.flags.writeable         # else nothing can have changed it: data in a file, say
+    return is_tensor(value) or is_generator(value)
 
 
 KINDS = (Tensor(), Module(), TorchGenerator())
