@@ -131,7 +131,7 @@ def test_a_trial_goes_on_from_a_checkpoint_of_its_own(tool, work):
         (work / f"ckpts/{trial}/model-{epoch}.txt").write_text("state")
     done = tool("ckptrun", "-r", "trials/{TRIAL}", "--latest", "ckpts/{TRIAL}/model-{epoch}.txt", "--", "sh", "-c", "echo $CKPT_RESUME",
                 TRIAL="3")
-    assert done.stdout.strip() == "ckpts/3/model-1.txt", done.stderr
+    assert done.stdout.strip() == str(work / "ckpts/3/model-1.txt"), done.stderr
 
 
 def test_a_pattern_that_nothing_matches_is_named_as_the_reason(training):
