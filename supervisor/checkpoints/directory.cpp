@@ -102,15 +102,48 @@ std::string without_digits(std::string name) {
   return name;
 }
 
-// Of what the Trainer writes first nothing tells that more will come, but for the checkpoints before it.
-bool is_beside_one_of_trainer(io::FileSystem& fs, const std::string& path) {
+// The directories beside this one, whose names differ by numbers only: checkpoints of the same program.
+Names checkpoints_beside(io::FileSystem& fs, const std::string& path) {
   const std::string name = io::base_name(path), parent = io::parent_directory(path);
   Names beside;
-  if (fs.list(parent, beside) != 0) return false;
-  return has_any(beside, [&](const std::string& other) {
-    io::FileInfo info;
-    return other != name && without_digits(other) == without_digits(name) &&
-           fs.info(parent + '/' + other + '/' + state_of_trainer, info) == 0;
+  static_cast<void>(fs.list(parent, beside));
+  std::erase_if(beside, [&](const std::string& other) {
+    return other == name || without_digits(other) != without_digits(name) || !io::is_directory(fs, parent + '/' + other);
+  });
+  for (std::string& other : beside) other = parent + '/' + other;
+  return beside;
+}
+
+// Of a file in a checkpoint, whatever step, rank or loss its name tells.
+std::string kind_of(std::string name) {
+  std::erase_if(name, [](unsigned char c) { return std::isalpha(c) == 0 || c == 'e'; });
+  return name;
+}
+
+// Where nothing marks the end: what all the others have, this one will have, too.
+void check_is_like_others(io::FileSystem& fs, const std::string& path, const Names& names) {
+  const Names beside = checkpoints_beside(fs, path);
+  std::map<std::string, std::pair<std::size_t, std::string>> kinds;  // how many have it, and one name
+  for (const std::string& other : beside) {
+    Names inside;
+    if (fs.list(other, inside) != 0) return;
+    std::map<std::string, std::string> of_other;
+    for (const std::string& name : inside)
+      if (holds_state(name)) of_other.emplace(kind_of(name), name);
+    for (const auto& [kind, name] : of_other) kinds[kind] = {kinds[kind].first + 1, name};
+  }
+  for (const auto& [kind, found] : kinds) {
+    const bool is_here = has_any(names, [&, &wanted = kind](const std::string& name) { return kind_of(name) == wanted; });
+    if (found.first == beside.size() && !is_here)
+      throw Broken{fmt::format("{}, which the checkpoints beside it have, is missing: it was cut short, or is still being "
+                               "written", found.second)};
+  }
+}
+
+// Of what the Trainer writes first nothing tells that more will come, but for the checkpoints before it.
+bool is_beside_one_of_trainer(io::FileSystem& fs, const std::string& path) {
+  return has_any(checkpoints_beside(fs, path), [&](const std::string& other) {
+    return io::is_file(fs, other + '/' + state_of_trainer);
   });
 }
 
@@ -169,6 +202,7 @@ Finding examine_directory(io::FileSystem& fs, const std::string& path, int depth
     check_is_finished(names);
   }
   if (depth == 0) check_more_than_description(names);
+  if (depth == 0 && finding.format == "directory") check_is_like_others(fs, path, names);
   check_numbered_shards(names);
   if (finding.format == "Orbax") finding.state = Wholeness::whole;  // the mark is written when all is there
   for (const std::string& name : names) {

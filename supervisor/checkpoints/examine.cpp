@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "checkpoints/finding.hpp"
 #include "checkpoints/formats.hpp"
+#include "checkpoints/names.hpp"
 #include "io/publish.hpp"
 
 namespace ckpt::checkpoints {
@@ -13,14 +14,8 @@ namespace {
 
 constexpr std::uint64_t head_bytes = 16;
 
-constexpr std::string_view endings_of_state[] = {".pt",    ".pth", ".ckpt", ".bin",    ".safetensors", ".h5",
-                                                 ".keras", ".npy", ".npz",  ".metadata"};
-
 // Marks and small text beside the arrays may be empty.
-bool must_hold_something(const std::string& name, int depth) {
-  const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };
-  return depth == 0 || std::any_of(std::begin(endings_of_state), std::end(endings_of_state), ends);
-}
+bool must_hold_something(const std::string& name, int depth) { return depth == 0 || holds_state(name); }
 
 // These begin with more than a few bytes, and never with zeros, which a crash of the machine may leave.
 void check_begins(const std::string& name, std::string_view head) {

@@ -9,10 +9,18 @@ namespace {
 
 constexpr std::string_view unfinished_endings[] = {".tmp",        ".temp", ".part", ".partial",
                                                    ".incomplete", ".lock", ".swp",  "~"};
-constexpr std::string_view unfinished_beginnings[] = {"tmp-", "tmp_", "tmp.", "temp-"};
+constexpr std::string_view unfinished_beginnings[] = {"tmp-", "tmp_", "tmp.", "temp-", "temp."};
 constexpr std::string_view unfinished_parts[] = {".tmp-", ".tmp.", ".orbax-checkpoint-tmp"};
 
+constexpr std::string_view endings_of_state[] = {".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".h5", ".keras", ".npy",
+                                                 ".npz", ".pkl", ".metadata"};
+
 }  // namespace
+
+bool holds_state(std::string_view name) noexcept {
+  return std::any_of(std::begin(endings_of_state), std::end(endings_of_state),
+                     [&](std::string_view ending) { return name.ends_with(ending); });
+}
 
 bool is_unfinished_name(std::string_view name) noexcept {
   const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };

@@ -6,10 +6,12 @@
 
 namespace ckpt::checkpoints {
 
-// What programs call a file until it is complete: "x.pt.tmp", "x.part", "x~", ".x.swp", "tmp-checkpoint-100",
+// What programs call a file until it is complete: "x.pt.tmp", "tmp.pth.tar", "x.part", "x~", ".x.swp", "tmp-checkpoint-100",
 // "5.orbax-checkpoint-tmp-1700".
 bool is_unfinished_name(std::string_view name) noexcept;
-// Those, whatever is hidden, and lists of checkpoints (TensorFlow's file "checkpoint").
+// A file of arrays or the like, which is never empty: "model.pt", "optimizer.bin", "random_states_0.pkl".
+bool holds_state(std::string_view name) noexcept;
+// What is unfinished, whatever is hidden, and lists of checkpoints (TensorFlow's file "checkpoint").
 bool is_no_checkpoint(std::string_view name) noexcept;
 
 }  // namespace ckpt::checkpoints

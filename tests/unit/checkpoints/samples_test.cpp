@@ -199,6 +199,22 @@ TEST_CASE("a directory without a mark of its end is not whole before it rests, t
   CHECK(examine(folder.path("step-1")).state == Wholeness::unknown);
 }
 
+TEST_CASE("a directory that lacks what all the others have was not finished") {
+  const Folder folder;
+  const auto write = [&](int epoch, std::initializer_list<const char*> names) {
+    std::filesystem::create_directories(folder.path(fmt::format("epoch_{}", epoch)));
+    for (const std::string name : names) folder.write(fmt::format("epoch_{}/{}", epoch, name), read_sample("pytorch.pt"));
+  };
+  write(1, {"model.bin", "optimizer.bin", "random_states_0.pkl", "loss-0.51.pt", "ema.pt"});
+  write(2, {"model.bin", "optimizer.bin", "random_states_0.pkl", "loss-3e-05.pt"});
+  write(10, {"model.bin", "loss-1.2.pt"});
+  CHECK(examine(folder.path("epoch_10")).reason ==
+        "optimizer.bin, which the checkpoints beside it have, is missing: it was cut short, or is still being written");
+  write(10, {"optimizer.bin", "random_states_1.pkl"});
+  CHECK(examine(folder.path("epoch_10")).state == Wholeness::unknown);
+  CHECK(examine(folder.path("epoch_2")).state == Wholeness::unknown);   // ema.pt is not in all the others
+}
+
 TEST_CASE("a folder in a directory may be empty, as the assets of a SavedModel") {
   const Folder folder;
   std::filesystem::create_directories(folder.path("saved-1/assets"));
