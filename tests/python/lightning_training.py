@@ -24,14 +24,16 @@ def framework():
 
 def training_of(lightning):
     class Training(lightning.LightningModule):
-        pause_seconds = 0.0
+        pause_seconds, schedule = 0.0, ""
 
         def __init__(self):
             super().__init__()
+            self.seen = 0
             self.net = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3))
 
         def training_step(self, batch, index):
             time.sleep(self.pause_seconds)
+            self.seen += 1
             loss = nn.functional.cross_entropy(self.net(batch[0]), batch[1])
             self.log("loss", loss)
             return loss
@@ -41,19 +43,42 @@ def training_of(lightning):
 
         def configure_optimizers(self):
             optimizer = torch.optim.AdamW(self.parameters(), lr=0.01)
+            if self.schedule == "in one cycle":
+                steps = self.trainer.estimated_stepping_batches       # Lightning has the training loader made for this
+                return [optimizer], [{"scheduler": torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.05, steps), "interval": "step"}]
+            if self.schedule == "by score":
+                scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, threshold=1.0)
+                return [optimizer], [{"scheduler": scheduler, "monitor": "score"}]
             return [optimizer], [{"scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 3), "interval": "step"},
                                  {"scheduler": torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9), "interval": "epoch"}]
+        def on_save_checkpoint(self, checkpoint):
+            checkpoint["seen"] = self.seen
+
+        def on_load_checkpoint(self, checkpoint):
+            self.seen = checkpoint["seen"]
     return Training()
 
 
-def fit(checkpoint, seed, epochs=3, callbacks=(), loader=None, pause_seconds=0.0, patience=10, ckpt_path=None, **arguments):
+def averaging(callbacks):
+    class Averaging(callbacks.WeightAveraging):
+        def __init__(self):
+            super().__init__(avg_fn=torch.optim.swa_utils.get_ema_avg_fn(0.9))
+    return Averaging()
+
+
+def growing_groups(callbacks):
+    return callbacks.GradientAccumulationScheduler({0: 1, 1: 2, 2: 3})
+
+
+def fit(checkpoint, seed, epochs=3, callbacks=(), loader=None, pause_seconds=0.0, patience=10, ckpt_path=None, schedule="",
+        beside=None, **arguments):
     """One start of the program. The module and trainer after fit()."""
     lightning = framework()
     lightning.seed_everything(seed)
     module = training_of(lightning)
-    module.pause_seconds = pause_seconds
+    module.pause_seconds, module.schedule = pause_seconds, schedule
     stopping = lightning.callbacks.EarlyStopping("score", patience=patience)
-    callbacks = [*callbacks, stopping, *([checkpoint] if checkpoint else [])]
+    callbacks = [*callbacks, stopping, *([beside(lightning.callbacks)] if beside else []), *([checkpoint] if checkpoint else [])]
     arguments = {"enable_checkpointing": False, **arguments}
     trainer = lightning.Trainer(max_epochs=epochs, accelerator="cpu", logger=False, enable_progress_bar=False,
                                 enable_model_summary=False, callbacks=callbacks, **arguments)
@@ -91,7 +116,7 @@ def result(module, trainer):
                           for state in trainer.optimizers[0].state.values()],
                  "lr": [config.scheduler.get_last_lr() for config in trainer.lr_scheduler_configs],
                  "score": float(stopping.best_score), "wait": stopping.wait_count, "epoch": trainer.current_epoch,
-                 "step": trainer.global_step, "random": torch.get_rng_state().numpy().tobytes()}).encode()
+                 "seen": module.seen, "step": trainer.global_step, "random": torch.get_rng_state().numpy().tobytes()}).encode()
 
 
 if __name__ == "__main__":

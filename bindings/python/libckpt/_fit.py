@@ -8,30 +8,39 @@ import atexit
 import math
 import signal
 import threading
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 from ._run import Run
 
 
 class Fit:
-    """A framework's fit() as a loop of the run. `total`: epochs, for those who look at the run; None: not known."""
+    """A framework's fit() as a loop of the run. It is there before the run is, since frameworks ask for an iteration over the loader
+    before they say that the training begins; what was iterated by then is no epoch."""
 
-    def __init__(self, run: Run, total: int | None = None):
+    def __init__(self) -> None:
+        self._epochs: Any = None
+        self._batches: Any = None
+
+    def begin(self, run: Run, total: float | None = None):
+        """`total`: epochs, for those who look at the run; None: not known."""
         self.run = run
         run._total_epochs = total
         self._epochs = run.epochs(math.inf)
         atexit.register(self._epochs.close)      # a loop that is left open would end while Python is shutting down
-        self._batches: Any = None
 
-    def epoch_of(self, loader, accumulate: int, resume: str) -> Iterator:
-        """The batches of one epoch; whatever the last epoch did not ask for is left out."""
+    def epoch_of(self, loader, accumulate: Callable[[], int], resume: str) -> Iterator:
+        """The batches of one epoch; whatever the last epoch did not ask for is left out. `accumulate` is asked when the first
+        batch is: by then the framework has said what holds in this epoch."""
         self._leave_epoch()
         self._batches = self._epoch_of(loader, accumulate, resume)
         return self._batches
 
     def _epoch_of(self, loader, accumulate, resume):
+        if self._epochs is None:
+            yield from loader
+            return
         next(self._epochs)
-        yield from self.run.batches(loader, accumulate=accumulate, resume=resume)
+        yield from self.run.batches(loader, accumulate=accumulate(), resume=resume)
 
     def _leave_epoch(self):
         if self._batches is not None:      # who counts batches does not ask for the one after the last
@@ -50,7 +59,7 @@ class Fit:
 class Loader:
     """A loader as the framework sees it; everything but the iteration is that of the loader inside."""
 
-    def __init__(self, fit: Any, loader, accumulate: int = 1, resume: str = "auto"):
+    def __init__(self, fit: Fit, loader, accumulate: Callable[[], int] = lambda: 1, resume: str = "auto"):
         vars(self).update(_fit=fit, _loader=loader, _accumulate=accumulate, _resume=resume)
 
     def __iter__(self):

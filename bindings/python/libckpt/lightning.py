@@ -36,17 +36,21 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
 
     def __init__(self, **arguments: Any):
         self._arguments = arguments
+        self._fit = Fit()
         self.run: Run = None  # type: ignore[assignment]      # until it begins
+
+    def setup(self, trainer, pl_module, stage):
+        if stage == "fit":       # a module that asks for estimated_stepping_batches has the loader made before on_fit_start
+            self._guide_loaders(trainer)
 
     def on_fit_start(self, trainer, pl_module):
         if self.run is not None:
             raise Error("one Checkpoint is one run, and this one has had its fit(): give each fit() a Checkpoint and a directory "
                         "of its own, Checkpoint(directory=...)")
-        self._early = {"stopped": False}
-        self.run = Run(**objects_of(trainer, pl_module, self), early=self._early, **self._arguments)
-        self._fit = Fit(self.run, trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else None)
-        trainer.should_stop |= self._early["stopped"]
-        self._guide_loaders(trainer)
+        self._own = TrainerState(trainer)
+        self.run = Run(**objects_of(trainer, pl_module, self), trainer=self._own, **self._arguments)
+        self._fit.begin(self.run, trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else None)
+        trainer.should_stop |= self._own.stopped
 
     def _guide_loaders(self, trainer):
         strategy, process = trainer.strategy, trainer.strategy.process_dataloader
@@ -61,20 +65,21 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
             len(loader)
         except (TypeError, NotImplementedError):
             return Loader(self._fit, loader, resume="epoch")      # Lightning asks for a batch before it uses the one before
-        return Loader(self._fit, loader, accumulate=trainer.accumulate_grad_batches)
+        return Loader(self._fit, loader, lambda: self._own.accumulate_grad_batches())
 
     def on_train_start(self, trainer, pl_module):
         if isinstance(trainer.train_dataloader, (list, tuple, dict)):
             raise Error("libckpt.lightning knows the place in one training loader, and there are several: let one loader give the "
                         "batches of all")
         stop_on_signals(self.run)
+        trainer.fit_loop._restarting = False      # else an epoch that goes on ends without its metrics: no ReduceLROnPlateau
 
     def on_validation_batch_end(self, trainer, *_):
         if self.run is not None and not trainer.sanity_checking:
             self.run._leave_if_stop_is_due()
 
     def on_train_end(self, trainer, pl_module):
-        self._early["stopped"] = trainer.should_stop
+        self._own.stopped = trainer.should_stop
         self._fit.end()
 
     def on_fit_end(self, trainer, pl_module):
@@ -113,7 +118,7 @@ def objects_of(trainer, pl_module, own) -> dict:
     """What changes in a fit(), by name."""
     schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
     found = {"module": pl_module, "precision": trainer.precision_plugin, "callbacks": CallbackStates(trainer, own),
-             "metrics": CallbackMetrics(trainer), "loops": trainer.fit_loop}
+             "metrics": CallbackMetrics(trainer), "loops": trainer.fit_loop, "additions": Additions(trainer, pl_module)}
     found |= {name: item for kind, items in (("optimizer", trainer.optimizers), ("scheduler", schedulers))
               for name, item in numbered(kind, items)}
     return found | ({"datamodule": trainer.datamodule} if trainer.datamodule is not None else {})
@@ -121,6 +126,26 @@ def objects_of(trainer, pl_module, own) -> dict:
 
 def numbered(kind, items):
     return [(kind if len(items) == 1 else f"{kind}{i}", item) for i, item in enumerate(items)]
+
+
+class TrainerState:
+    """What a schedule or a callback has made of the trainer itself. A snapshot is of an epoch that has begun: Lightning does not ask
+    a schedule of groups again where that goes on, and lets none begin with another number than 1."""
+
+    def __init__(self, trainer):
+        self._trainer, self._restored = trainer, None
+        self.stopped = False         # fit() has ended
+
+    def accumulate_grad_batches(self) -> int:
+        if self._restored is not None:
+            self._trainer.accumulate_grad_batches, self._restored = self._restored, None
+        return self._trainer.accumulate_grad_batches
+
+    def state_dict(self):
+        return {"stopped": self.stopped, "accumulate_grad_batches": self._restored or self._trainer.accumulate_grad_batches}
+
+    def load_state_dict(self, state):
+        self.stopped, self._restored = state["stopped"], state["accumulate_grad_batches"]
 
 
 class CallbackStates:
@@ -139,6 +164,39 @@ class CallbackStates:
         for key, callback in self._others().items():
             if states.get(key):
                 callback.load_state_dict(states[key])
+
+
+class Additions:
+    """What callbacks and the module put into a checkpoint of Lightning's beside their state: averaged weights, for instance."""
+
+    def __init__(self, trainer, pl_module):
+        self._trainer, self._module = trainer, pl_module
+
+    def _checkpoint(self):
+        """What Lightning has put there before it asks them: they may look at it, or put something else in its place."""
+        trainer = self._trainer
+        return {"epoch": trainer.current_epoch, "global_step": trainer.global_step,
+                "pytorch-lightning_version": _framework().__version__, "state_dict": self._module.state_dict(),
+                "loops": {"fit_loop": trainer.fit_loop.state_dict()},
+                "callbacks": {callback.state_key: callback.state_dict() for callback in trainer.callbacks},
+                "optimizer_states": [optimizer.state_dict() for optimizer in trainer.optimizers],
+                "lr_schedulers": [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs]}
+
+    def state_dict(self):
+        plain = self._checkpoint()
+        checkpoint = dict(plain)
+        for callback in self._trainer.callbacks:
+            callback.on_save_checkpoint(self._trainer, self._module, checkpoint)
+        self._module.on_save_checkpoint(checkpoint)
+        return {key: value for key, value in checkpoint.items() if key not in plain or value is not plain[key]}
+
+    def load_state_dict(self, additions):
+        if not additions:
+            return
+        checkpoint = self._checkpoint() | additions
+        self._module.on_load_checkpoint(checkpoint)
+        for callback in self._trainer.callbacks:
+            callback.on_load_checkpoint(self._trainer, self._module, checkpoint)
 
 
 class CallbackMetrics:

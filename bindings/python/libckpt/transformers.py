@@ -36,23 +36,21 @@ class Checkpoint(TrainerCallback):
         self.run: Run = None  # type: ignore[assignment]      # until it begins
         self._stopping = False
         self._early = {"stopped": False}
+        self._fit = Fit()
         self._guide(trainer)
 
     def _guide(self, trainer):
         get_loader, run_epoch = trainer.get_train_dataloader, trainer._run_epoch
         accumulate = trainer.args.gradient_accumulation_steps
-        trainer.get_train_dataloader = lambda: Loader(self, get_loader(), accumulate)
+        trainer.get_train_dataloader = lambda: Loader(self._fit, get_loader(), lambda: accumulate)
         trainer._run_epoch = lambda **arguments: self._run_epoch(run_epoch, **arguments)
-
-    def epoch_of(self, *arguments):
-        return self._fit.epoch_of(*arguments)     # the Trainer makes its loader before there is a Fit
 
     def on_train_begin(self, args, state, control, **_):
         if self.run is not None:
             raise Error("one Checkpoint is one run, and this one has had its train(): give each Trainer a Checkpoint and a directory "
                         "of its own, Checkpoint(trainer, directory=...)")
         self.run = Run(**objects_of(self._trainer), early=self._early, **self._arguments)
-        self._fit = Fit(self.run, state.num_train_epochs)
+        self._fit.begin(self.run, state.num_train_epochs)
         self._begun = self.run.epoch, self.run.batch
         self.run.on_stop(self._tell_callbacks)
 
