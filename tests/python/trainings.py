@@ -200,6 +200,14 @@ class Streaming(Mlp):
         return DataLoader(Stream(), BATCH)
 
 
+class AcceleratedStreaming(Mlp):
+    """Both: prepared by Accelerate, which draws one batch ahead, and without a length."""
+
+    def make_loader(self):
+        from accelerate import Accelerator
+        return Accelerator(cpu=True).prepare(DataLoader(Stream(), BATCH))
+
+
 class Unfreezing(Mlp):
     """A parameter group that appears in mid-run, plain SGD whose momentum appears with the first step, tied weights."""
 
@@ -341,5 +349,5 @@ class Steps(Mlp):
             after_batch()
 
 
-ALL = [Mlp, Cnn, Transformer, Accumulating, Augmented, Workers, Stateful, StatefulWorkers, Accelerated, Streaming, Unfreezing,
-       Recurrent, Phases, Critic, Transforming, ByHand, TwoLoaders, Steps]
+ALL = [Mlp, Cnn, Transformer, Accumulating, Augmented, Workers, Stateful, StatefulWorkers, Accelerated, Streaming,
+       AcceleratedStreaming, Unfreezing, Recurrent, Phases, Critic, Transforming, ByHand, TwoLoaders, Steps]

@@ -31,7 +31,14 @@ class Words(torch.utils.data.Dataset):
         return {"input_ids": words, "labels": self.labels[i]}
 
 
-def make(folder, seed, pause_seconds=0.0, callbacks=(), patience=10, **arguments):
+class Stream(torch.utils.data.IterableDataset):
+    """The same without a length."""
+
+    def __iter__(self):
+        yield from map(Words(True).__getitem__, range(SAMPLES))
+
+
+def make(folder, seed, pause_seconds=0.0, callbacks=(), patience=10, stream=False, **arguments):
     transformers.set_seed(seed)
     model = BertForSequenceClassification(BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
                                                      intermediate_size=16, max_position_embeddings=8, num_labels=3))
@@ -44,7 +51,7 @@ def make(folder, seed, pause_seconds=0.0, callbacks=(), patience=10, **arguments
         def training_step(self, *given, **more):
             time.sleep(pause_seconds)
             return super().training_step(*given, **more)
-    trainer = Slow(model, options, train_dataset=Words(True), eval_dataset=Words(False),
+    trainer = Slow(model, options, train_dataset=Stream() if stream else Words(True), eval_dataset=Words(False),
                    callbacks=[EarlyStoppingCallback(patience), *callbacks])
     for _ in range(seed):        # the Trainer has set its own seed: another start stands elsewhere in the random numbers
         torch.rand(1), np.random.rand(), random.random()

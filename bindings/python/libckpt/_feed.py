@@ -107,6 +107,8 @@ class Feed:
         batch = next(iterator, END)
         settle()
         while batch is not END:
+            if self._draws_ahead:            # then the batch that is used next was drawn by the call before
+                self._before = self._ahead or self._start
             self._ahead = _random.capture(self.known_generators)
             self._loader_state = self.loader.state_dict() if self._stateful else None
             ahead = next(iterator, END)

@@ -18,10 +18,10 @@ TEST_CASE("words for resuming are split as a shell would") {
 }
 
 TEST_CASE("a command is given the checkpoint where it asks for it, and its words only when there is one") {
-  const checkpoints::Version version{{"a b/3.pt", {}, std::nullopt, std::nullopt, 1, 100}, "PyTorch", 1, ""};
-  CHECK(command_of_block({"train"}, {"--load", "{resume}"}, version) == Words{"train", "--load", "a b/3.pt"});
+  const checkpoints::Version version{{"/a b/3.pt", {}, std::nullopt, std::nullopt, 1, 100}, "PyTorch", 1, ""};
+  CHECK(command_of_block({"train"}, {"--load", "{resume}"}, version) == Words{"train", "--load", "/a b/3.pt"});
   CHECK(command_of_block({"train"}, {"--load", "{resume}"}, std::nullopt) == Words{"train"});
   CHECK(command_of_block({"train", "--from={resume}", "{resume}{resume}"}, {}, version) ==
-        Words{"train", "--from=a b/3.pt", "a b/3.pta b/3.pt"});
+        Words{"train", "--from=/a b/3.pt", "/a b/3.pt/a b/3.pt"});
   CHECK(command_of_block({"train", "--from={resume}"}, {}, std::nullopt) == Words{"train", "--from="});
 }
