@@ -41,6 +41,12 @@ def count():
     calls += 1
     return calls
 """
+DRAWN = """
+def drawn():
+    numbers = random.Random(5)
+    while True:
+        yield numbers.random()
+"""
 TRAINER = """
 class Trainer:
     def __init__(self):
@@ -106,6 +112,11 @@ FAULTS = {
                                   program("w += trainer.step(x)", module=TRAINER, before="trainer = Trainer()")),
     "a variable of a closure": ("count.calls", "", program("w += count()", module=CLOSURE, before="count = counter()")),
     "an iterator": ("numbers", "an iterator starts anew", program("w += next(numbers)", before="numbers = iter(range(99))")),
+    "a generator that has begun": ("source", "an iterator starts anew",
+                                   program("w += next(source)", module=DRAWN, before="source = drawn()")),
+    "an iterator of a loader": ("given", "an iterator starts anew",
+                                program("w += float(next(given))", module="from torch.utils.data import DataLoader",
+                                        before="given = iter(DataLoader(range(99)))")),
     "a number that the loop gives": ("i", "run.batch)", program("w += i * x", loop="i, x in enumerate(run.batches(data))")),
     "a loop of its own": ("seen", "put it into run.vars", program("pass", after="seen = 0" + OWN_LOOP)),
 }
@@ -255,6 +266,13 @@ def test_a_worker_without_a_seed_is_no_fault_of_the_resume(verify):
     code, told = verify(TORCH.format(noise="* np.random.default_rng().random()", given=ALL_GIVEN))
     assert (code, told["verdict"]) == (1, "not deterministic")
     assert "its workers draw random numbers, without a seed" in told["causes"][0]
+
+
+@pytest.mark.parametrize("first", ["import torch", "import libckpt"])
+def test_a_torch_training_without_a_seed_gets_one(first, verify):
+    text = TORCH.format(noise="* torch.rand(1)", given=ALL_GIVEN).replace("    torch.manual_seed(3)\n", "")
+    code, told = verify(f"{first}\n{text}")
+    assert (code, told["verdict"]) == (0, "exact"), told
 
 
 def test_a_torch_training_with_workers_resumes_exactly(verify):

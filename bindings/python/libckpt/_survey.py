@@ -109,6 +109,10 @@ class Survey:
     def _digest(self, value) -> str | None:
         if hasattr(value, "__length_hint__") and hasattr(value, "__next__"):
             return f"{value.__length_hint__()} left"
+        if isinstance(value, types.GeneratorType):
+            return f"at {value.gi_frame.f_lasti}" if value.gi_frame is not None and is_ours(value.gi_code.co_filename) else None
+        if hasattr(value, "_num_yielded") and hasattr(value, "__next__"):      # of a torch DataLoader
+            return f"{value._num_yielded} given"
         if type(value).__module__ == "itertools" and hasattr(value, "__next__"):
             return repr(value) if type(value).__name__ == "count" else None
         if value is not None and kind_of(value) is None:

@@ -7,19 +7,41 @@ import importlib.util
 import json
 import os
 import random
+import sys
 
 ASKED = "CKPT_VARIABLES"         # environment: the file to write to
 MOMENTS = (("_settled", "entry"), ("_safe_point", "point"), ("_end_loop", "end"), ("finish", "end"))
 
 
 def give_seeds():
-    """A script without seeds draws other numbers in each start, and no two could be compared: for the check it gets some. torch
-    begins with the same one anyway."""
+    """A script without seeds draws other numbers in each start, and no two could be compared: for the check it gets some."""
     if os.environ.get(ASKED):
         random.seed(0)
         if importlib.util.find_spec("numpy"):
             import numpy.random
             numpy.random.seed(0)
+        if torch := sys.modules.get("torch"):
+            torch.manual_seed(0)
+        else:
+            sys.meta_path.insert(0, SeedOfTorch())
+
+
+class SeedOfTorch:
+    """Seeds torch when the script imports it."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "torch":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_seed(module):
+                execute(module)
+                module.manual_seed(0)
+            spec.loader.exec_module = execute_and_seed
+        return spec
 
 
 def watch(run):
