@@ -233,7 +233,7 @@ def test_a_program_that_does_not_stop_is_killed_at_the_end_of_its_block(wrapped,
 
 def test_an_attached_program_is_asked_at_the_deadline_and_not_signalled(linked, run):
     done = linked("block:1", "attach", "wait-stop", "snapshot:5", "end:stopped", "exit:85", "block:2", "attach",
-                  "end:finished", options=("--block-time", "500ms"))
+                  "end:finished", options=("--block-time", "2s"))
     assert done.returncode == 0, done.stderr
     assert "stop: the block's time is up" in done.stdout
     assert outcomes(run) == ["stopped", "finished"]
