@@ -360,6 +360,30 @@ def test_in_a_notebook_the_second_run_closes_the_first_and_signals_are_left_alon
     second.close()
 
 
+class Interrupted:
+    """Ctrl-C while it is being saved."""
+    now = False
+
+    def state_dict(self):
+        if self.now:
+            raise KeyboardInterrupt
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+@pytest.mark.parametrize("saving", [lambda run: run.stop("the test says so"), lambda run: run.best(1), lambda run: run.finish()],
+                         ids=["at a stop", "of the best", "at the end"])
+def test_an_interrupt_during_a_save_is_not_lost(saving, open_run):
+    thing = Interrupted()
+    run = open_run(thing=thing)
+    with pytest.raises(KeyboardInterrupt):
+        for _ in run.steps(3):
+            thing.now = True
+            saving(run)
+
+
 def test_an_object_that_can_no_longer_be_saved_costs_the_save_and_is_told(open_run, capfd, tmp_path):
     state = {}
     run = open_run(state=state)

@@ -193,16 +193,21 @@ class Run(Loops):
         self._registry.release()
         self._saved = False
         self._best.keep()
-        if self._prepare_error is not None:
-            error, self._prepare_error = self._prepare_error, None
+        if (error := self._failure_of_prepare()) is not None:
             warn(f"step {self.step} was not saved: {error}")
 
     def _save_now(self):
         try:
             self._session.save(self.step)
         except _abi.Error as error:
-            warn(f"step {self.step} was not saved: {self._prepare_error or error}")
-            self._prepare_error = None
+            warn(f"step {self.step} was not saved: {self._failure_of_prepare() or error}")
+
+    def _failure_of_prepare(self) -> BaseException | None:
+        """What it raised since we looked last. Ctrl-C in it is no failure: it goes on its way."""
+        error, self._prepare_error = self._prepare_error, None
+        if error is not None and not isinstance(error, Exception):
+            raise error
+        return error
 
     # ---- For the script ----------------------------------------------------------------------------------------------------
 
@@ -263,8 +268,7 @@ class Run(Loops):
         try:
             finish(self.step)
         except _abi.Error as error:
-            failure, self._prepare_error = self._prepare_error, None
-            raise failure or error from None
+            raise self._failure_of_prepare() or error from None
         self._best.keep(math.inf)
 
     def close(self) -> None:
@@ -293,8 +297,9 @@ class Run(Loops):
         failure = self._session.failure()
         code = self._end()
         if code != TO_BE_CONTINUED:
+            cause = self._failure_of_prepare()
             raise failure or _abi.Error(f"the run was stopped at step {self.step} and that step is not durable: "
-                                        f"{self._prepare_error or 'the lines above say why'}")
+                                        f"{cause or 'the lines above say why'}")
         for function in self._on_stop:
             try:
                 function()
