@@ -45,6 +45,21 @@ def test_a_fit_that_had_ended_when_the_program_was_killed_is_not_trained_on(chec
     own.run.finish()
 
 
+def test_variables_that_would_come_with_the_first_batch_are_there_before_or_missed_aloud(checkpoint):
+    """The torch backend makes them all before fit() begins, the others do not."""
+    model, own = training.make(), checkpoint()
+    own.set_model(model)
+    own.on_train_begin()
+    assert model.optimizer.built
+    own.run.close()
+    later = training.keras.Sequential([training.keras.layers.Dense(3)])
+    later.compile("adam", "mse")
+    own = checkpoint()
+    own.set_model(later)
+    with pytest.raises(libckpt.Error, match="keras.Input"):
+        own.on_train_begin()
+
+
 @pytest.mark.timeout(300)
 def test_a_fit_killed_at_any_batch_ends_in_the_same_bits(ends_alike_when_killed):
     ends_alike_when_killed("keras_training", 20, 0.02)

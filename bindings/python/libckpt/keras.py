@@ -31,6 +31,7 @@ class Checkpoint(keras.callbacks.Callback):
         if self.run is not None:
             raise Error("one Checkpoint is one run, and this one has had its fit(): give each fit() a Checkpoint and a directory "
                         "of its own, Checkpoint(directory=...)")
+        build(self.model)
         self._early = {"stopped": False}
         self.run = Run(variables=Variables(self.model), early=self._early, **self._arguments)
         self._epochs = self.run.epochs(math.inf)
@@ -48,6 +49,15 @@ class Checkpoint(keras.callbacks.Callback):
         self._epochs.close()
         self.run._complete_epoch()
         self.run._end_loop()
+
+
+def build(model):
+    """The variables of the optimizer: without the torch backend they would come with the first batch, too late to be restored."""
+    if not model.built:
+        raise Error("the model has no variables before its first batch, so that none could be restored: begin it with "
+                    "keras.Input(shape), or call model.build(shape)")
+    if model.optimizer is not None and not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
 
 
 class Variables:
