@@ -10,6 +10,8 @@
 #include "base/log.hpp"
 #include "base/quantity.hpp"
 #include "chain/thrown_away.hpp"
+#include "rundir/layout.hpp"
+#include "tools/block_view.hpp"
 #include "verify/report.hpp"
 #include "verify/trial.hpp"
 
@@ -35,6 +37,7 @@ class Check {
     else found.at_end = compare(straight, resumed, straight.ended_at);
     if (verdict_of(found) == Verdict::differs) judge_the_program_itself(straight, found);
     if (!found.failure.empty()) show_output(resumed);
+    else warn_of_what_was_not_tried(straight);
     return found;
   }
 
@@ -57,6 +60,13 @@ class Check {
       fail(CKPT_ERR_CONFIG, "the program's work is complete at step {}, before it could be stopped: give it more to do, or "
            "say --steps with less than {}", trial.ended_at, 2 * half_);
     return trial;
+  }
+
+  void warn_of_what_was_not_tried(const Trial& straight) {
+    const auto progress = tools::last_progress(fs_, rundir::Layout(straight.directory), straight.blocks);
+    if (progress && progress->unit == "epoch" && progress->done < 1)
+      log_warning("no epoch ended in these {}: what comes at the end of one (a schedule, patience, a validation) was not tried; "
+                  "--steps with more than an epoch has tries it as well", count_of(2 * half_, "step"));
   }
 
   // A program whose straight runs differ says nothing about its resume.

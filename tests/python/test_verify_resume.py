@@ -198,6 +198,13 @@ def test_a_clean_program_resumes_exactly_and_what_it_loses_beside_its_state_is_n
     assert [(variable["name"], variable["differs_at_end"]) for variable in told["variables"]] == [("shown", True)]
 
 
+@pytest.mark.parametrize("steps, warned", [(2, True), (STEPS, False)])
+def test_where_no_epoch_ended_it_says_that_the_end_of_one_was_not_tried(steps, warned, script):
+    result = script(program(), under=["ckptrun", "--verify-resume", "--steps", str(steps), "--"])
+    assert result.returncode == 0, result.stderr
+    assert ("no epoch ended in these" in result.stderr) == warned
+
+
 def test_a_program_in_c_is_compared_as_well(bin_directory, environment, tmp_path):
     command = ["ckptrun", "--verify-resume", "--keep-trials", "--", str(bin_directory / "ten_lines"), "1000"]
     result = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=120)
