@@ -14,13 +14,21 @@ constexpr unsigned noted_zstd_level = 1;
 
 std::vector<hsize_t> hsizes(const std::vector<std::uint64_t>& lengths) { return {lengths.begin(), lengths.end()}; }
 
+// The same state gives the same bytes, whatever the second in which an object of the file was made.
+void switch_time_stamps_off(hid_t creation) {
+  must(H5Pset_obj_track_times(creation, false), "switch time stamps off");
+}
+
 Hid create_group(hid_t parent, const char* name) {
-  return Hid(H5Gcreate2(parent, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), "create a group");
+  const Hid creation(H5Pcreate(H5P_GROUP_CREATE), "make a creation list");
+  switch_time_stamps_off(creation);
+  return Hid(H5Gcreate2(parent, name, H5P_DEFAULT, creation, H5P_DEFAULT), "create a group");
 }
 
 Hid create_file(hid_t access_list) {
   const Hid creation(H5Pcreate(H5P_FILE_CREATE), "make a creation list");
   must(H5Pset_attr_phase_change(creation, 32, 16), "keep attributes in the header of the root group");
+  switch_time_stamps_off(creation);
   return Hid(H5Fcreate("ckpt", H5F_ACC_TRUNC, creation, access_list), "create the file");
 }
 
@@ -51,7 +59,7 @@ void FileStructure::write_header(const Header& header) {
 
 void FileStructure::make_creation_lists() {
   empty_list_ = Hid(H5Pcreate(H5P_DATASET_CREATE), "make a creation list");
-  must(H5Pset_obj_track_times(empty_list_, false), "switch time stamps off");
+  switch_time_stamps_off(empty_list_);
   must(H5Pset_fill_time(empty_list_, H5D_FILL_TIME_NEVER), "switch fill values off");
   chunked_list_ = Hid(H5Pcopy(empty_list_), "make a creation list");
   must(H5Pset_shuffle(chunked_list_), "declare a filter");

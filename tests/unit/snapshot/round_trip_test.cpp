@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
+#include <ctime>
+#include <thread>
 
 #include "sample_state.hpp"
 
@@ -141,6 +144,15 @@ TEST_CASE("the arrays are listed by name, whatever order they were saved in") {
   CHECK(std::is_sorted(reader.arrays().begin(), reader.arrays().end(),
                        [](const ArrayInfo& a, const ArrayInfo& b) { return a.name < b.name; }));
   CHECK(reader.file_bytes() == disk->content(snapshot_path).size());
+}
+
+TEST_CASE("the same state gives the same bytes in another second") {
+  SampleState state = every_dtype();
+  state.add({.name = "group/array", .dtype = CKPT_F32, .shape = {2}});
+  const auto disk = disk_with(state);
+  const std::time_t written = std::time(nullptr);
+  while (std::time(nullptr) == written) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  CHECK(disk_with(state)->content(snapshot_path) == disk->content(snapshot_path));
 }
 
 TEST_CASE("ten thousand small arrays in a thousand groups come back") {
