@@ -22,11 +22,16 @@ ckpt_run* handle(Run* run) { return reinterpret_cast<ckpt_run*>(run); }
 Run& engine(ckpt_run* run) { return *reinterpret_cast<Run*>(require(run, "the run")); }
 const Run& engine(const ckpt_run* run) { return *reinterpret_cast<const Run*>(require(run, "the run")); }
 
+// In a forked child its threads are not there to be joined.
+void let_go(Run* run) {
+  if (!run->in_forked_child()) delete run;
+}
+
 void close_at_exit(int status, void* run) {
   constexpr int status_mask = 0377;   // what the parent process sees of it, by exit(3)
   Run* closing = static_cast<Run*>(run);
   closing->close_at_exit(status & status_mask);
-  if (!closing->in_forked_child()) delete closing;
+  let_go(closing);
 }
 
 }  // namespace
@@ -171,6 +176,6 @@ int ckpt_close(ckpt_run** run) noexcept {
   *run = nullptr;
   if (closing->ends_with_process() && ::on_exit(close_at_exit, closing) == 0) return 0;
   const int code = closing->close();
-  if (!closing->in_forked_child()) delete closing;   // in a child its threads are not there to be joined
+  let_go(closing);
   return code;
 }

@@ -127,7 +127,8 @@ class Run(Loops):
                 raise failure from None
             raise
         if step is not None:
-            self._put_back(step, override)
+            with structure_of("the snapshot", HALF_RESTORED):
+                self._put_back(step, override)
         return step
 
     def _prepare_restore(self, snapshot):
@@ -137,10 +138,6 @@ class Run(Loops):
 
     def _put_back(self, step, override):
         """The arrays are filled: everything else follows, and the run's own memory."""
-        with structure_of("the snapshot", HALF_RESTORED):
-            self._put_back_values(step, override)
-
-    def _put_back_values(self, step, override):
         restored = {name: value() for name, value in self._values.items()}
         del self._values
         self._state.check_identity(restored)
