@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A training that is stopped and continued ends in the same bits as one that is not."""
 import libckpt
+import loader_habits
 import pytest
 import torch
 import trainings
@@ -52,7 +53,8 @@ def block(kind, open_run, stop_after=None):
 
 
 # A stop during a validation repeats the epoch's last batch: a training that validates is stopped once per chain, below.
-@pytest.mark.parametrize("kind", [kind for kind in trainings.ALL if kind is not trainings.Cnn], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [kind for kind in (*trainings.ALL, *loader_habits.ALL) if kind is not trainings.Cnn],
+                         ids=lambda kind: kind.__name__)
 def test_stopped_after_every_single_batch(kind, open_run):
     expected, steps = straight(kind)
     first = kind(7)

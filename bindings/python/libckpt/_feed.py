@@ -10,6 +10,7 @@ import sys
 import time
 
 from . import _random, _workers
+from ._held import Attributes
 from ._log import say
 from ._tree import give_back
 
@@ -30,7 +31,7 @@ class Feed:
         self._loader_state = None
         self._draws_ahead = draws_ahead(loader)
         self._before = None          # where the loader itself draws ahead: random numbers before it was asked last
-        self.known_generators: dict = {}     # all that the run knows, this loader's among them
+        self.known_parts: dict = {}          # all that the run knows, this loader's among them
         self.batches_given = lambda: None    # a weak reference to the generator that gives them out
         self._length = length_of(loader)
         self._stateful = (resume == "auto" and not self._draws_ahead
@@ -41,16 +42,17 @@ class Feed:
         _workers.protect(self.loader)
         self._ahead = position and position["ahead"]
         self._before = position and position.get("before")
-        if position and position["state"] is not None and self._stateful:
+        if position is None:
+            self._start = _random.capture(self.known_parts)
+            return self._iterate()
+        self._start = position["start"]
+        _random.apply(self._start, self.known_parts)
+        if position["state"] is not None and self._stateful:
             give_back(self.loader, "load_state_dict", position["state"], (self.name,))
             self.index = position["index"]
             return self._iterate()
-        self._start = position["start"] if position else _random.capture(self.known_generators)
-        if position:
-            _random.apply(self._start, self.known_generators)
         batches = self._iterate()
-        if position:
-            self._replay(batches, position["index"])
+        self._replay(batches, position["index"])
         return batches
 
     def tell_epoch(self, epoch):
@@ -66,7 +68,7 @@ class Feed:
         begun = time.monotonic()
         for number in range(1, count + 1):
             if number == count and self._before:
-                _random.apply(self._before, self.known_generators)       # it draws the batch that will be used next
+                _random.apply(self._before, self.known_parts)       # it draws the batch that will be used next
             if next(batches, END) is END:
                 raise RuntimeError(f"the loader '{self.name}' gave {count} batches before and only {self.index} now: its data "
                                    "changed since the snapshot")
@@ -78,9 +80,18 @@ class Feed:
         """What to save: it belongs to the moment after a batch has been used and before the next is given out."""
         if self.complete:
             return {"index": self.index, "complete": True}
-        state = self._loader_state if self._ahead else self.loader.state_dict() if self._stateful else None
+        state = self._loader_state if self._ahead else self._state_of_loader()
         return {"index": self.index, "complete": False, "start": self._start, "state": state, "ahead": self._ahead,
                 "before": self._before}
+
+    def _state_of_loader(self):
+        """None: it is replayed. A sampler that counts how often it was asked is asked more than once when torchdata puts it back."""
+        return self.loader.state_dict() if self._stateful and not self._sampler_has_moved() else None
+
+    def _sampler_has_moved(self) -> bool:
+        before, samplers = self._start["parts"], (f"{self.name}.sampler", f"{self.name}.batch_sampler")
+        return any(isinstance(part, Attributes) and part.state() != before.get(label)
+                   for label, part in self.known_parts.items() if label.startswith(samplers))
 
     def batches(self, iterator, settle):
         """(batch, is it the last) of each. `settle` puts back the random numbers of a resumed run: it is called once the
@@ -94,7 +105,7 @@ class Feed:
 
     def _next(self, iterator):
         if self._draws_ahead:
-            self._before = _random.capture(self.known_generators)
+            self._before = _random.capture(self.known_parts)
         return next(iterator, END)
 
     def is_near_end(self, group: int) -> bool:
@@ -103,14 +114,14 @@ class Feed:
 
     def _ahead_of_use(self, iterator, settle):
         if self._ahead:
-            _random.apply(self._ahead, self.known_generators)
+            _random.apply(self._ahead, self.known_parts)
         batch = next(iterator, END)
         settle()
         while batch is not END:
             if self._draws_ahead:            # then the batch that is used next was drawn by the call before
                 self._before = self._ahead or self._start
-            self._ahead = _random.capture(self.known_generators)
-            self._loader_state = self.loader.state_dict() if self._stateful else None
+            self._ahead = _random.capture(self.known_parts)
+            self._loader_state = self._state_of_loader()
             ahead = next(iterator, END)
             yield batch, ahead is END
             batch = ahead
@@ -120,15 +131,6 @@ def draws_ahead(loader) -> bool:
     """Whether a loader draws a batch before the one before it is used: those that Hugging Face Accelerate has prepared do."""
     accelerate = sys.modules.get("accelerate.data_loader")
     return accelerate is not None and isinstance(loader, accelerate.DataLoaderStateMixin)
-
-
-def generators_of(loader):
-    """Random generators that belong to a loader, its samplers or its dataset."""
-    batch_sampler = getattr(loader, "batch_sampler", None)
-    return _random.generators_in(("loader", loader), ("sampler", getattr(loader, "sampler", None)),
-                                 ("batch_sampler", batch_sampler),
-                                 ("batch_sampler.sampler", getattr(batch_sampler, "sampler", None)),
-                                 ("dataset", getattr(loader, "dataset", None)), ("collate_fn", getattr(loader, "collate_fn", None)))
 
 
 def length_of(loader) -> int | None:

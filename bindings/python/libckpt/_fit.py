@@ -25,6 +25,7 @@ class Fit:
         """`total`: epochs, for those who look at the run; None: not known."""
         self.run = run
         run._total_epochs = total
+        run._loaders_last = True
         self._epochs = run.epochs(math.inf)
         atexit.register(self._epochs.close)      # a loop that is left open would end while Python is shutting down
 

@@ -7,12 +7,13 @@ import time
 import weakref
 from typing import Any, Callable, Generator, Iterable, Iterator, TypeVar
 
-from . import _random
+from . import _held, _random
 from ._abi import Error
 from ._best import Best
 from ._ending import left_by_break
-from ._feed import Feed, generators_of
-from ._numpy import set_generator_state
+from ._feed import Feed
+from ._held import Part
+from ._state import State
 from ._tree import HALF_RESTORED, structure_of
 from ._workers import protect, signals_wait
 
@@ -24,6 +25,7 @@ class Loops:
     points of its own: only the outermost one knows when a step is complete."""
 
     vars: dict[str, Any]                           # these are Run's
+    _state: State
     _best: Best
     _safe_point: Callable[[], None]
     _save_now: Callable[[], None]
@@ -40,13 +42,16 @@ class Loops:
         self._epoch_random: dict | None = None     # random numbers when the epoch began
         self._total_epochs: float | None = None    # for those who look at the run; None: not known
         self._feeds: dict[str, Feed] = {}          # loaders of this epoch, by name
-        self._generators: dict[str, Any] = {}      # all random generators known, by where they are
+        self._parts: dict[str, Any] = {}           # generators and Attributes that are saved, by where they are
+        self._reached: dict[int, Part] = {}        # those that could be, by the identity of the object
+        self._lasting: dict[str, str] = {}         # those that outlive an epoch -> the variable that leads to them; "": none does
+        self._loaders_last = False                 # a framework makes its loaders once
         self._tail_seconds = 0.0                   # from the last safe point in an epoch to the epoch's end, measured last
         self._tail_begin: float | None = None
         self._resumed_step: int | None = None
         self._pending_feeds: dict[str, dict] = {}  # of the snapshot: where loaders stand
         self._pending_random: dict | None = None   # of the snapshot: put back when the loop stands there again
-        self._given: dict[str, Any] = {}           # of the snapshot: states of generators, for loaders not seen yet
+        self._unseen: dict[str, Any] = {}          # of the snapshot: states of parts, of loaders not seen yet
         self._vars_at_epoch: dict | None = None
 
     # ---- Where it stands ---------------------------------------------------------------------------------------------------
@@ -54,21 +59,28 @@ class Loops:
     def _position(self) -> dict:
         feeds = {name: feed.position() for name, feed in self._feeds.items()}
         return {"epoch": self.epoch, "epoch_step": self._epoch_step, "epoch_random": self._epoch_random if feeds else None,
-                "feeds": self._pending_feeds | feeds, "tail_seconds": self._tail_seconds}
+                "feeds": self._pending_feeds | feeds, "lasting": self._lasting, "tail_seconds": self._tail_seconds}
+
+    def _random_state(self) -> dict:
+        state = _random.capture(self._parts)
+        state["parts"] = self._unseen | state["parts"]
+        return state
 
     def _put_back_position(self, position: dict, random: dict, step: int):
         self.step, self.epoch = step, position["epoch"]
         self._epoch_step, self._epoch_random = position["epoch_step"], position["epoch_random"]
         self._tail_seconds = position["tail_seconds"]
         self._pending_feeds = position["feeds"]
-        self._pending_random, self._given = random, dict(random["given"])
-        _random.apply(random, self._generators)    # for loops of one's own; those below put it back once more
+        self._pending_random, self._lasting = random, dict(position["lasting"])
+        self._unseen = {label: state for label, state in random["parts"].items() if label not in self._parts}
+        self._find_again()
+        _random.apply(random, self._parts)         # for loops of one's own; those below put it back once more
 
     def _settle(self, over: bool = False):
         """The loop stands where the snapshot was made: random numbers last. `over`: it has nothing left to do, and the snapshot is
         from after it; so is the loop, if there is another."""
         if self._pending_random is not None:
-            _random.apply(self._pending_random, self._generators)
+            _random.apply(self._pending_random, self._parts)
             if not over:
                 self._pending_random = None
                 self._settled()
@@ -95,6 +107,7 @@ class Loops:
         """``for epoch in run.epochs(300)``: the epochs that are left, from 0. After each there is a safe point, and between them
         those of batches(). Raises Stopped when time is up, after the state is durable. ``math.inf``: until the script says
         `break`."""
+        self._look_around()
         self._settle_before_epoch(self.epoch >= total)
         try:
             while self.epoch < total:
@@ -114,13 +127,13 @@ class Loops:
         if not self._pending_feeds:
             self._settle(over)
         elif self._epoch_random:
-            _random.apply(self._epoch_random, self._generators)    # what precedes batches() in the epoch sees what it saw
+            _random.apply(self._epoch_random, self._parts)    # what precedes batches() in the epoch sees what it saw
 
     def _begin_epoch(self, total):
         self._in_epoch = True
         if not self._pending_feeds:
             self._epoch_step = self.step
-            self._epoch_random = _random.capture(self._generators)
+            self._epoch_random = _random.capture(self._parts)
         self._vars_at_epoch = dict(self.vars) if self._pending_feeds else None
         if total < math.inf:
             self._total_epochs = total
@@ -162,6 +175,7 @@ class Loops:
     def steps(self, total: int) -> Iterator[int]:
         """``for step in run.steps(100_000)``: the steps that are left, from 0, a safe point after each. Raises Stopped
         as epochs() does."""
+        self._look_around()
         self._settle(self.step >= total)
         self._driver = "steps"
         try:
@@ -245,28 +259,65 @@ class Loops:
             self._complete_epoch()       # a loop over range(run.epoch, n): the loader begins another one
         self._feeds[feed.name] = feed
         self._see(feed.name, feed.loader)
-        feed.known_generators = self._generators
+        feed.known_parts = self._parts
         return self._pending_feeds.pop(feed.name, None)
 
+    # ---- What loaders hold -------------------------------------------------------------------------------------------------
+
+    def _look_around(self):
+        """Before the first lines of an epoch run, which may seed a generator or throw a switch: what they find is as it was."""
+        if not self._session.is_open:
+            return
+        for path, held in _held.held_by_script([self, *self._state.objects.values()]).items():
+            if self._part_of(held) is None:
+                self._reached[id(held)] = Part(held, path, -1)
+        self._find_again()
+
+    def _find_again(self):
+        """What the same variables lead to as when the snapshot was made is put back."""
+        parts = {part.path: part for part in self._reached.values() if part.path}
+        for label in [label for label in self._unseen if self._lasting.get(label) in parts]:
+            self._put_back_part(label, parts[self._lasting[label]])
+
     def _see(self, name, loader):
-        """A loader's random generators are saved from now on, and put back if the snapshot has them."""
-        for place, generator in generators_of(loader).items():
+        """What moves with a loader is saved from now on. What the snapshot has of it is put back, unless the script has made it in this
+        epoch, as it does in each."""
+        if not self._session.is_open:
+            return
+        in_epoch = name in self._pending_feeds
+        for place, held in _held.held_by_loader(loader).items():
             label = f"{name}.{place}"
-            self._generators[label] = generator
-            if label in self._given:
-                with structure_of("the snapshot", HALF_RESTORED):
-                    set_generator_state(generator, self._given.pop(label))
+            part = self._part_of(held)
+            if part is None:
+                part = self._reached[id(held)] = Part(held, "", -1 if self._driver == "steps" else self.epoch)
+            if label in self._unseen and (in_epoch or label in self._lasting):
+                self._put_back_part(label, part)
+            self._unseen.pop(label, None)
+            self._parts[label] = part.saved
+            if part.since < self.epoch or self._loaders_last:
+                self._lasting[label] = part.path
+            else:
+                self._lasting.pop(label, None)
+
+    def _part_of(self, held) -> Part | None:
+        part = self._reached.get(id(held))
+        return part if part is not None and part.is_of(held) else None
+
+    def _put_back_part(self, label, part):
+        self._parts[label] = part.saved
+        with structure_of("the snapshot", HALF_RESTORED):
+            _held.put_back(part.saved, self._unseen.pop(label))
 
     def _open(self, feed, position):
         """The feed's iterator, and the function that puts random numbers back once it stands there."""
         if position is None:
             return feed.open(), self._settle
-        goal = self._pending_random or _random.capture(self._generators)
+        goal = self._pending_random or _random.capture(self._parts)
         self._pending_random = None
         iterator = feed.open(position)
 
         def settle():
-            _random.apply(goal, self._generators)
+            _random.apply(goal, self._parts)
             if self._vars_at_epoch is not None:      # what the epoch's first lines set, it had set before the snapshot
                 self.vars.clear()
                 self.vars.update(self._vars_at_epoch)

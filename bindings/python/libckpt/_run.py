@@ -6,7 +6,7 @@ import math
 import os
 from typing import Any, Callable, Iterable, Mapping, SupportsFloat, TypeVar
 
-from . import _abi, _ending, _random, _reading, _script, _variables
+from . import _abi, _ending, _reading, _script, _variables
 from ._arrays import Registry
 from ._best import Best
 from ._keyboard import Keyboard
@@ -99,12 +99,13 @@ class Run(Loops):
         self._settings = _script.settings_of(self._state.objects)
         self._registry = Registry(self._session.handle)
         self._callback = _abi.PREPARE(self._prepare)          # the C library calls it: it must live as long
+        self._look_around()
         writer, _ = self._state.write({})
         if writer.left_out:
             say(f"not saved, each start makes it anew: {', '.join(writer.left_out)}")
         for place in left_inside(self._state.objects):
             warn(f"{place} is an optimizer of its own, whose state is not saved: give it as well, Run(..., base={place})")
-        self._generators |= writer.generators
+        self._parts |= writer.generators
         if self._session.is_open:
             self._registry.replace_by(writer.arrays)
             _abi.call("ckpt_on_prepare", self._session.handle, self._callback, None)
@@ -169,8 +170,8 @@ class Run(Loops):
         self._numbers.tell_changes()
         loop = {"position": self._position(), "best": self._best.nest(), "settings": self._settings,
                 "overridden": self._overridden}
-        writer, text = self._state.write({"random": _random.capture(self._generators), "loop": loop})
-        self._generators |= writer.generators
+        writer, text = self._state.write({"random": self._random_state(), "loop": loop})
+        self._parts |= writer.generators
         self._registry.replace_by(writer.arrays)
         _abi.call("ckpt_set", self._session.handle, KEY.encode(), text.encode())
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 
 from . import _abi, _kinds  # noqa: F401  (registers the kinds)
+from ._held import is_module
 from ._plain import is_immutable, write_pickled
 from ._tree import Reader, Writer, kind_of
 
@@ -18,7 +18,7 @@ class State:
     """`objects` are the script's, by name; `vars` is run.vars."""
 
     def __init__(self, objects: dict, variables: dict, pickled: tuple = ()):
-        self.objects = dict(sorted(objects.items(), key=lambda item: not _is_module(item[1])))   # modules name their tensors
+        self.objects = dict(sorted(objects.items(), key=lambda item: not is_module(item[1])))   # modules name their tensors
         self.variables = variables
         self.pickled = pickled
         self._at_start: dict = {}
@@ -82,7 +82,7 @@ def check_own(random: dict, loop: dict):
     whole = (all(type(count) is int and 0 <= count < 1 << 63 for count in counts)
              and all(isinstance(flag, bool) for flag in flags)
              and all(feed.keys() >= {"start", "state", "ahead"} for feed in open_feeds)
-             and all(isinstance(nest, dict) for nest in (random["python"], random["given"], loop["settings"], loop["overridden"]))
+             and all(isinstance(nest, dict) for nest in (random["python"], random["parts"], position["lasting"], loop["settings"], loop["overridden"]))
              and all(isinstance(number, (int, float, type(None))) for number in (best["value"], best["step"], position["tail_seconds"])))
     if not whole:
         raise ValueError("loop")
@@ -90,11 +90,6 @@ def check_own(random: dict, loop: dict):
 
 def _list(names) -> str:
     return ", ".join(f"'{name}'" for name in sorted(names))
-
-
-def _is_module(value) -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.nn.Module)
 
 
 def snapshot_content(snapshot) -> tuple[str, dict]:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import functools
 import hashlib
 import json
 import os
 import sys
-import sysconfig
 import types
 from typing import Any, Iterator
 
+from . import _source
+from ._held import closure_of, is_module
 from ._origin import line_that_sets
-from ._random import closure_of
+from ._source import PACKAGE, is_ours
 from ._tree import Writer, kind_of
 
-PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 DEEPEST, MOST = 6, 5000          # objects in objects; variables at one point
 LONGEST_SHOWN = 40
-LIBRARIES = tuple({os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 KINDS = {"$random": "generator", "$numpy_generator": "generator", "$torch_generator": "generator", "$tensor": "array",
          "$numpy": "array", "$memory": "array", "$object": "object", "$optimizer": "object", "$module": "object"}
 
@@ -34,7 +32,7 @@ class Survey:
         self._saved = run._state.write({})[0]
         self._registered = {id(value) for value in run._state.objects.values()}
         self._seen = {id(run), id(run.vars)}
-        self._modules = {name: module for name, module in list(sys.modules.items()) if is_ours(getattr(module, "__file__", None))}
+        self._modules = _source.modules()
         for name, values, code in self._scopes():
             for variable, value in list(values.items()):
                 if not variable.startswith("__"):
@@ -134,20 +132,6 @@ def memory_of(array):
         return (ctypes.c_char * array.size_bytes).from_address(array.pointer) if array.size_bytes else b""
     owner = array.owner
     return owner.tobytes() if hasattr(owner, "tobytes") else owner.detach().numpy().tobytes()
-
-
-@functools.lru_cache(maxsize=None)
-def is_ours(file: str | None) -> bool:
-    """The user's own source, not a library's."""
-    if not file or not os.path.isfile(file):
-        return False
-    path = os.path.abspath(file)
-    return not path.startswith((PACKAGE, *LIBRARIES)) and "site-packages" not in path and "dist-packages" not in path
-
-
-def is_module(value) -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.nn.Module)
 
 
 def kind_name(value) -> str:

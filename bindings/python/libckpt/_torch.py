@@ -10,8 +10,8 @@ import sys
 from . import _abi
 from ._abi import DTYPE_NAMES, DTYPES, ITEM_BYTES
 from ._arrays import Array
+from ._held import is_generator
 from ._numpy import generator_state, numpy
-from ._random import is_generator
 from ._tree import PLAIN, Kind, give_back, name_of, shown
 
 DEEPEST, LONGEST = 4, 100    # containers in containers, and items of each, that are looked into for state
@@ -141,6 +141,10 @@ def sharing(restored, live):
     return restored if restored is live else restored.detach()
 
 
+def is_lazy(tensor):
+    return torch().nn.parameter.is_lazy(tensor)
+
+
 def is_tensor(value):
     return isinstance(value, torch().Tensor)
 
@@ -254,7 +258,7 @@ class Module(Kind):
 
 def read_module_tensor(reader, name, tensor, module, is_parameter):
     """A parameter fits or is refused; a buffer may have grown."""
-    if tensor is not None and torch().nn.parameter.is_lazy(tensor):
+    if tensor is not None and is_lazy(tensor):
         code, shape = reader.shape(name)
         with torch().no_grad():
             tensor.materialize(shape, dtype=torch_dtype(code))
@@ -310,10 +314,10 @@ def tensors_of(module, with_empty=False):
     for prefix, owner in modules_of(module):
         dotted = prefix + "." if prefix else ""
         for key, tensor in owner._parameters.items():
-            if tensor is not None and (with_empty or not torch().nn.parameter.is_lazy(tensor)):
+            if tensor is not None and (with_empty or not is_lazy(tensor)):
                 yield dotted + key, owner, key, tensor
         for key, tensor in owner._buffers.items():
-            if with_empty or tensor is not None:
+            if with_empty or tensor is not None and not is_lazy(tensor):
                 yield dotted + key, owner, key, tensor
         for key, value in owner.__dict__.items():
             if value is None and with_empty or is_tensor(value):

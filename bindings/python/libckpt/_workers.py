@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 
-from . import _random
+from . import _held, _random
 
 PASSED_OVER = (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -52,7 +52,7 @@ def carry_random_numbers():
     dataset = get_worker_info().dataset
     if isinstance(dataset, IterableDataset):
         return           # a state would say that it knows its place; one that does not is drawn again, random numbers and all
-    generators = _random.generators_in(("dataset", dataset))
+    generators = _held.generators_in([("dataset", dataset)])
     own = {name: getattr(dataset, name, None) for name in ("state_dict", "load_state_dict")}
 
     def state_dict():

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What scripts do with their loaders from epoch to epoch: seed them, make them anew, count in them, throw their switches."""
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, TensorDataset
+
+from trainings import BATCH, SAMPLES, Mlp, NoisyData, data
+
+
+class Habit(Mlp):
+    """The first lines of each epoch do something to the loader."""
+
+    def train(self, run, after_batch=lambda: None):
+        run.vars.setdefault("loss", 0.0)
+        for epoch in run.epochs(self.epochs):
+            for batch in run.batches(self.loader_of(epoch)):
+                self.step(run, batch)
+                after_batch()
+            self.after_epoch(run)
+
+    def loader_of(self, epoch):
+        return self.loader
+
+
+class SeededEachEpoch(Habit):
+    def make_loader(self):
+        self.generator = torch.Generator()
+        return DataLoader(TensorDataset(*data()), BATCH, shuffle=True, generator=self.generator)
+
+    def loader_of(self, epoch):
+        self.generator.manual_seed(100 + epoch)
+        return self.loader
+
+
+class SeededByHand(SeededEachEpoch):
+    """The same with a loop over epochs of the script's own."""
+
+    def train(self, run, after_batch=lambda: None):
+        run.vars.setdefault("loss", 0.0)
+        for epoch in range(run.epoch, self.epochs):
+            for batch in run.batches(self.loader_of(epoch)):
+                self.step(run, batch)
+                after_batch()
+
+
+class SeededAndGiven(SeededEachEpoch):
+    def objects(self):
+        return super().objects() | {"generator": self.generator}
+
+
+class DrawnFromBefore(SeededEachEpoch):
+    """What the first lines draw moves the loader's generator on."""
+
+    def loader_of(self, epoch):
+        torch.randperm(3, generator=self.generator)
+        return self.loader
+
+
+class MadeEachEpoch(Habit):
+    """A new loader in each epoch, with a generator of its own that is seeded by the epoch."""
+
+    def loader_of(self, epoch):
+        return DataLoader(TensorDataset(*data()), BATCH, shuffle=True, generator=torch.Generator().manual_seed(100 + epoch))
+
+
+class MadeFromOneGenerator(SeededEachEpoch):
+    """A new loader in each epoch, that goes on with the generator of the last."""
+
+    def loader_of(self, epoch):
+        return DataLoader(TensorDataset(*data()), BATCH, shuffle=True, generator=self.generator)
+
+
+class CountingSampler(Sampler):
+    """Its order depends on how often it was asked."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __len__(self):
+        return SAMPLES
+
+    def __iter__(self):
+        self.calls += 1
+        return iter(torch.randperm(SAMPLES, generator=torch.Generator().manual_seed(self.calls)).tolist())
+
+
+class Counting(Habit):
+    def make_loader(self):
+        return DataLoader(TensorDataset(*data()), BATCH, sampler=CountingSampler())
+
+
+class StatefulCounting(Habit):
+    def make_loader(self):
+        from torchdata.stateful_dataloader import StatefulDataLoader
+        return StatefulDataLoader(TensorDataset(*data()), BATCH, sampler=CountingSampler())
+
+
+class CountingStream(IterableDataset):
+    def __init__(self):
+        self.passes = 0
+
+    def __iter__(self):
+        self.passes += 1
+        order = np.random.default_rng(self.passes).permutation(SAMPLES)
+        x, y = data()
+        return ((x[i], y[i]) for i in order)
+
+
+class CountingStreaming(Habit):
+    def make_loader(self):
+        return DataLoader(CountingStream(), BATCH)
+
+
+class OwnBatches:
+    """No loader of torch's at all."""
+
+    def __init__(self):
+        self.x, self.y = data()
+        self.passes, self.shift = 0, None
+
+    def __len__(self):
+        return SAMPLES // BATCH
+
+    def __iter__(self):
+        self.passes += 1
+        for number in range(len(self)):
+            self.shift = 0.1 * number if self.shift is None else self.shift + 0.01
+            chosen = torch.arange(BATCH) + (number * self.passes) % (SAMPLES - BATCH)
+            yield self.x[chosen] + self.shift, self.y[chosen]
+
+
+class OwnBatching(Habit):
+    def make_loader(self):
+        return OwnBatches()
+
+
+class SwitchedData(NoisyData):
+    def __init__(self):
+        super().__init__()
+        self.scale, self.drawn = 1.0, 0
+
+    def __getitem__(self, i):
+        self.drawn += 1
+        x, y = super().__getitem__(i)
+        return self.scale * x + 0.01 * self.drawn, y
+
+
+class SwitchedOnce(Habit):
+    """From the second epoch on the data is another; only the epoch in which that begins says so."""
+
+    def make_loader(self):
+        self.data: Dataset = SwitchedData()
+        return DataLoader(self.data, BATCH, shuffle=True)
+
+    def loader_of(self, epoch):
+        if epoch == 1:
+            self.data.scale = 2.0
+        return self.loader
+
+
+class SwitchedEachEpoch(SwitchedOnce):
+    def loader_of(self, epoch):
+        self.data.scale = 1.0 + epoch
+        return self.loader
+
+
+class SwitchedForWorkers(SwitchedOnce):
+    epochs = 2
+
+    def make_loader(self):
+        self.data = SwitchedData()
+        return DataLoader(self.data, BATCH, shuffle=True, num_workers=2)
+
+
+class SwitchedAfterBatches(SwitchedOnce):
+    """Here it is the end of the first epoch that says so."""
+
+    def loader_of(self, epoch):
+        return self.loader
+
+    def after_epoch(self, run):
+        super().after_epoch(run)
+        if run.epoch == 0:
+            self.data.scale = 2.0
+
+
+ALL = [SeededEachEpoch, SeededByHand, SeededAndGiven, DrawnFromBefore, MadeEachEpoch, MadeFromOneGenerator, Counting,
+       StatefulCounting, CountingStreaming, OwnBatching, SwitchedOnce, SwitchedEachEpoch, SwitchedForWorkers, SwitchedAfterBatches]
