@@ -15,6 +15,7 @@
 #include "snapshot/format.hpp"
 #include "snapshot/pool.hpp"
 #include "snapshot/snapshot_file.hpp"
+#include "snapshot/values.hpp"
 
 namespace ckpt::snapshot {
 namespace {
@@ -140,6 +141,9 @@ void Reader::Impl::read_meta() {
   header.meta.resize(file->datasets()[0].size_bytes());
   const ArrayTarget target{.contiguous = reinterpret_cast<std::byte*>(header.meta.data()), .copy_in = {}};
   read(0, {&target, 1}, 1, {});
+  constexpr std::size_t around_a_value = 2;
+  if (depth_of(header.meta) > deepest_value + around_a_value)
+    fail(CKPT_ERR_DAMAGED, "its small values are nested more than {} deep, which libckpt does not write", deepest_value);
 }
 
 void Reader::Impl::read(std::size_t first, std::span<const ArrayTarget> targets, unsigned threads,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "snapshot/values.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace ckpt::snapshot {
@@ -22,6 +23,24 @@ Values values_of(const std::string& meta) {
   Values values;
   for (const auto& [key, value] : parsed["values"].items()) values[key] = value.dump();
   return values;
+}
+
+std::size_t depth_of(std::string_view json) {
+  std::size_t open = 0, deepest = 0;
+  bool in_text = false;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_text && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      in_text = !in_text;
+    } else if (!in_text && (c == '[' || c == '{')) {
+      deepest = std::max(deepest, ++open);
+    } else if (!in_text && (c == ']' || c == '}') && open > 0) {
+      --open;
+    }
+  }
+  return deepest;
 }
 
 }  // namespace ckpt::snapshot

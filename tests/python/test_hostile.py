@@ -11,11 +11,11 @@ from libckpt import _abi
 from libckpt._arrays import Registry, of_bytes
 from libckpt._session import Session
 
-POSITION = {"epoch": 0, "epoch_step": 0, "epoch_random": None, "feeds": {}, "tail_seconds": 0.0}
+POSITION = {"epoch": 0, "epoch_step": 0, "epoch_random": None, "feeds": {}, "lasting": {}, "tail_seconds": 0.0}
 LOOP = {"position": POSITION, "best": {"value": None, "step": None}, "settings": {}, "overridden": {}}
-RANDOM = {"python": {"version": 3, "state": {"$bytes": "bytes"}, "gauss": None}, "given": {}}
+RANDOM = {"python": {"version": 3, "state": {"$bytes": "bytes"}, "gauss": None}, "parts": {}}
 VALID = {"format": 1, "objects": {"state": [], "vars": {}, "random": RANDOM, "loop": LOOP}}
-DEEP = "[" * 3000 + "]" * 3000
+DEEP = "[" * 900 + "]" * 900
 STRUCTURES = {
     "no object": "[]", "a number": "3", "nothing in it": '{"format": 1}', "another version": '{"format": 99}',
     "objects that are none": '{"format": 1, "objects": 5}', "no vars": '{"format": 1, "objects": {"state": []}}',

@@ -283,6 +283,35 @@ def documented_keys():
     return set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
 
 
+@pytest.mark.parametrize("value", [np.array([1.0, 2.0]), [1.0], {}, object()], ids=lambda value: type(value).__name__)
+def test_a_report_that_is_no_number_is_refused_where_it_is_made(value, open_run, tmp_path):
+    run = open_run()
+    run.report(loss=1.0)
+    with pytest.raises(TypeError, match=r"run.report\(conf=...\) takes a number"):
+        run.report(conf=value)
+    run.close()
+    assert [row["loss"] for row in libckpt.metrics(tmp_path / "run")] == [1.0]
+
+
+def test_a_line_that_was_cut_short_costs_that_line(open_run, tmp_path, monkeypatch):
+    run = open_run()
+    run.report(loss=1.0)
+    run.point()
+    run._session.save(run.step)
+    run.close()
+    with open(tmp_path / "run/metrics.jsonl", "a") as file:
+        file.write('{"step": 2, "lo')
+    run = open_run()
+    run.report(loss=3.0)
+    run.close()
+    (tmp_path / "ckpt-runs").mkdir()
+    (tmp_path / "ckpt-runs/name").symlink_to(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    assert [row["loss"] for row in libckpt.metrics("name")] == [1.0, 3.0]
+    with pytest.raises(FileNotFoundError, match="no run 'absent'"):
+        libckpt.metrics("absent")
+
+
 def test_reports_are_lines_and_those_of_lost_work_are_passed_over(start, tmp_path, open_run):
     run = open_run()
     for _ in zip(range(2), run.epochs(9)):

@@ -53,6 +53,24 @@ def test_a_module_is_loaded_by_its_name(saved):
     assert torch.equal(other.weight, model.weight)
 
 
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.d = nn.Linear(2, 2), nn.Linear(2, 2), nn.ModuleDict({"x/y%": nn.Linear(1, 1)})
+        self.b.weight = self.a.weight
+        self.register_buffer("frequencies", torch.ones(3), persistent=False)
+        self.hidden, self.memory = torch.ones(1), [torch.ones(2)]
+
+
+def test_a_module_is_loaded_by_its_name_whatever_it_shares_and_keeps_to_itself(open_run, tmp_path):
+    run = open_run(model=(model := Tied()))
+    run.finish()
+    found = libckpt.open(tmp_path / "run", framework="torch").state_dict("model")
+    assert found.keys() == model.state_dict().keys()
+    Tied().load_state_dict(found)
+    assert all(torch.equal(found[name], tensor) for name, tensor in model.state_dict().items())
+
+
 def test_variables_are_read_with_their_arrays(saved):
     variables = libckpt.open(saved[0]).vars
     assert variables["best"] == 0.5 and variables["history"][1]["a"].tolist() == [1, 1]

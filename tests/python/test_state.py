@@ -2,6 +2,7 @@
 """Whatever is given to Run comes back as it was, into the same objects."""
 import array
 import collections
+import copy
 import ctypes
 import dataclasses
 import enum
@@ -30,6 +31,10 @@ class Colour(enum.Enum):
     blue = 2
 
 
+class Level(enum.IntEnum):
+    low = 1
+
+
 Point = collections.namedtuple("Point", "x y")
 
 
@@ -37,6 +42,12 @@ Point = collections.namedtuple("Point", "x y")
 class Counter:
     seen: int
     weights: np.ndarray
+
+
+@dataclasses.dataclass
+class Event:
+    step: int
+    where: Point
 
 
 class Stateful:
@@ -59,6 +70,11 @@ NESTS = {
     "numbers": [0, -1, 2**63 - 1, 2**200, -2**64, 1.5, -0.0, 5e-324, float("inf"), True, None, 1 + 2j],
     "text": ["", "ünïcode \u2713 \0", "$dollar"],
     "keys": {"a/b": 1, "$array": 2, "": 3, "..": 4, 7: 5, (1, 2): 6, None: 7, True: 8},
+    "keys of bytes": {b"k1": 1, b"k2": 2, (b"a", 1): 3, frozenset({b"b"}): 4, b"": 5},
+    "keys alike as text": {1: b"number", "1": b"text", (0, 1): b"tuple", "(0, 1)": b"text too", 0.5: b"f", "0.5": b"g"},
+    "keys of classes": {Colour.red: 1, Point(1, 2): 2, np.int64(3): 3},
+    "classes": [Point(1, [2]), Colour.blue, Level.low, Event(3, Point(4, 5)), array.array("d", [0.5, 1.5])],
+    "defaults": [collections.defaultdict(list, {"a": [1]}), collections.defaultdict(int)],
     "order": {"z": 1, "a": 2, "m": [{"y": 1, "b": 2}]},
     "sequences": [(1, (2, 3)), [], (), [[[]]]],
     "sets": [{1, 2, 3}, {"x"}, set(), frozenset({1})],
@@ -75,6 +91,68 @@ def test_a_nest_comes_back_equal_and_of_the_same_types(name, open_run):
     run = save_and_restore(open_run, {"state": {"value": nest}}, {"state": (empty := {})})
     assert run.resumed
     assert repr(empty["value"]) == repr(nest)
+
+
+def test_arrays_under_keys_that_are_alike_as_text_stay_apart(open_run):
+    saved = {1: np.arange(3.), "1": np.arange(3.) + 10, b"k": np.zeros(2), (0, 1): torch.ones(1), "(0, 1)": torch.zeros(1)}
+    save_and_restore(open_run, {"state": {"value": saved}}, {"state": (back := {})})
+    assert [array.tolist() for array in back["value"].values()] == [[0, 1, 2], [10, 11, 12], [0, 0], [1], [0]]
+    assert list(back["value"]) == list(saved)
+
+
+def test_generators_that_appear_after_the_start_come_back(open_run):
+    run = open_run()
+    run.vars.update(new=np.random.default_rng(1), old=np.random.RandomState(1), philox=np.random.Generator(np.random.Philox(1)),
+                    python=random.Random(1), torch=torch.Generator().manual_seed(1))
+    expected = draw_from(copy.deepcopy({name: g for name, g in run.vars.items() if name != "torch"}))
+    run._session.save(run.step + 1)
+    run.close()
+    back = dict(open_run().vars)
+    assert torch.equal(back.pop("torch").get_state(), torch.Generator().manual_seed(1).get_state())
+    assert draw_from(back) == expected
+
+
+def draw_from(generators):
+    return [float(generators[name].normal()) for name in ("new", "old", "philox")] + [generators["python"].random()]
+
+
+def test_children_that_a_generator_has_given_are_not_given_again(open_run):
+    def draw(generator):
+        return generator.spawn(1)[0].random()
+    saved = np.random.default_rng(3)
+    saved.spawn(2)
+    save_and_restore(open_run, {"rng": saved}, {"rng": (back := np.random.default_rng(3))})
+    assert draw(back) == draw(saved)
+
+
+@pytest.mark.parametrize("late", [Stateful(1), memoryview(bytearray(3)), (ctypes.c_double * 2)()], ids=lambda late: type(late).__name__)
+def test_what_could_not_be_restored_is_not_saved_but_told(late, open_run, capfd):
+    given: list = [Stateful(1)]
+    run = open_run(given=given)
+    for place, what in ((run.vars, {"late": late}), (given, None)):
+        place.update(what) if what else place.append(late)
+        with pytest.raises(libckpt.Error):
+            run._session.save(run.step + 1)
+        assert "the script does not have it yet when Run() is created" in str(run._failure_of_prepare())
+        run.vars.clear()
+
+
+def test_a_nest_that_is_too_deep_to_be_read_again_is_refused(open_run):
+    nest: list = []
+    for _ in range(140):
+        nest = [nest]
+    save_and_restore(open_run, {"state": {"x": nest}}, {"state": (back := {})})
+    assert back["x"] == nest
+    for _ in range(20):
+        nest = [nest]
+    with pytest.raises(TypeError, match="nested more than 150 deep"):
+        open_run(state=nest, directory=None)
+
+
+@pytest.mark.parametrize("given", [np.ma.masked_array([1.0, 2.0], [False, True]), [np.ma.masked_array([1.0], [True])]])
+def test_a_masked_array_is_refused_rather_than_saved_without_its_mask(given, open_run):
+    with pytest.raises(TypeError, match="mask"):
+        open_run(given=given)
 
 
 def test_nan_comes_back(open_run):
@@ -350,6 +428,25 @@ def test_wrappers_leave_no_trace_in_the_names(open_run, tmp_path):
     assert torch.equal(live["a"].weight, compiled._orig_mod.weight)
     names = [name for name in libckpt.open(tmp_path / "run") if name[0] in "ab"]
     assert names == ["a/bias", "a/weight", "b/0.bias", "b/0.weight"]
+
+
+def test_a_run_begins_before_a_lazy_module_is_made(open_run):
+    def objects():
+        model = nn.Sequential(nn.LazyLinear(3), nn.LazyBatchNorm1d())
+        return {"model": model, "optimizer": torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)}
+    first = objects()
+    run = open_run(**first)
+    for _ in range(2):
+        first["model"](torch.ones(4, 2)).pow(2).sum().backward()
+        first["optimizer"].step()
+    run._session.save(run.step + 1)
+    run.close()
+    second = objects()
+    open_run(**second)
+    for name, tensor in first["model"].state_dict().items():
+        assert torch.equal(second["model"].state_dict()[name], tensor), name
+    assert torch.equal(second["optimizer"].state_dict()["state"][0]["momentum_buffer"],
+                       first["optimizer"].state_dict()["state"][0]["momentum_buffer"])
 
 
 def test_a_lazy_module_gets_the_shape_of_the_snapshot(open_run):

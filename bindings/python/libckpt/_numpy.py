@@ -32,6 +32,8 @@ class NumpyArray(Kind):
         return numpy() is not None and isinstance(value, numpy().ndarray)
 
     def write(self, writer, value, path):
+        if (masked := sys.modules.get("numpy.ma")) is not None and isinstance(value, masked.MaskedArray):
+            raise CannotSave("a masked array is not saved with its mask: give its .data and its .mask, or a filled() copy")
         if len(path) == 1 and not value.flags.writeable:
             raise CannotSave("its memory is read-only, so nothing can be restored into it")
         return writer.array(value, path, lambda: _arrays.of_numpy(value))
@@ -81,7 +83,6 @@ class NumpyScalar(Kind):
 class NumpyGenerator(Kind):
     """numpy.random.Generator and the legacy RandomState: the same object goes on where it was."""
     tag = "$numpy_generator"
-    needs_live = True
 
     def takes(self, value):
         return numpy() is not None and isinstance(value, (numpy().random.Generator, numpy().random.RandomState))
@@ -95,15 +96,27 @@ class NumpyGenerator(Kind):
             state = reader.value(content, None, path)
 
         def restore():
-            set_generator_state(live, state())
-            return live
+            same = live
+            if same is None:
+                same = random.Random() if "version" in content else new_numpy_generator(state())
+            set_generator_state(same, state())
+            return same
         return restore
+
+
+def new_numpy_generator(state):
+    import numpy.random
+    if "has_gauss" in state:
+        return numpy.random.RandomState()
+    kind = getattr(numpy.random, state["bit_generator"])
+    if not issubclass(kind, numpy.random.BitGenerator):
+        raise ValueError(kind)
+    return numpy.random.Generator(kind())
 
 
 class PythonGenerator(Kind):
     """random.Random: an instance of one's own."""
     tag = "$random"
-    needs_live = True
 
     def takes(self, value):
         return isinstance(value, random.Random)
@@ -121,16 +134,26 @@ def generator_state(generator):
         version, state, gauss = generator.getstate()
         return {"version": version, "state": array.array("I", state).tobytes(), "gauss": gauss}
     if hasattr(generator, "bit_generator"):
-        return dict(generator.bit_generator.state)
+        return dict(generator.bit_generator.state) | {"spawned": getattr(seeds_of(generator), "n_children_spawned", 0)}
     if hasattr(generator, "initial_seed"):       # a torch.Generator
         return generator.get_state()
     return dict(generator.get_state(legacy=False))
 
 
+def seeds_of(generator):
+    """Where spawn() takes the seeds of children from; None where NumPy is older than 1.25, or the script has set a state."""
+    return getattr(generator.bit_generator, "seed_seq", None)
+
+
 def set_generator_state(generator, state):
+    state = dict(state) if isinstance(state, dict) else state
     if hasattr(generator, "getstate"):
         generator.setstate((state["version"], tuple(array.array("I", state["state"])), state["gauss"]))
     elif hasattr(generator, "bit_generator"):
+        spawned = state.pop("spawned")
         generator.bit_generator.state = state
+        seeds = seeds_of(generator)
+        if spawned > getattr(seeds, "n_children_spawned", spawned):      # it only ever counts up
+            seeds.spawn(spawned - seeds.n_children_spawned)
     else:
         generator.set_state(state)

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from . import _abi
 from ._plain import StateDict
-from ._torch import is_tensor, read_tensor, to_save, torch
-from ._tree import Kind, shown
+from ._torch import is_lazy, is_tensor, read_tensor, to_save, torch
+from ._tree import Kind, name_of, shown
 
 
 class Optimizer(Kind):
@@ -27,6 +27,9 @@ class Optimizer(Kind):
             names = []
             for param in group["params"]:
                 number_of[id(param)] = len(number_of)
+                if is_lazy(param):           # nothing of it can have been saved before it is made
+                    names.append(name_of((*path, "params", number_of[id(param)])))
+                    continue
                 names.append(writer.array(param, (*path, "params", number_of[id(param)]), lambda p=param: to_save(p)))
             rest = {key: item for key, item in group.items() if key != "params"}
             groups.append({"params": names, "values": writer.forgiving(rest, (*path, "groups", len(groups)))})

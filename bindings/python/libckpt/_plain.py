@@ -2,13 +2,16 @@
 """Containers, numbers that JSON cannot hold, and objects with state_dict."""
 from __future__ import annotations
 
+import array
 import collections
 import enum
+import functools
 import operator
 import sys
+from typing import Any
 
 from . import _abi, _arrays
-from ._tree import Kind, give_back, shown
+from ._tree import NOT_MADE, Kind, give_back, shown
 
 
 class List(Kind):
@@ -44,17 +47,41 @@ class Tuple(Kind):
         return isinstance(value, tuple)
 
     def write(self, writer, value, path):
-        return [writer.node(item, (*path, i)) for i, item in enumerate(value)]
+        items = [writer.node(item, (*path, i)) for i, item in enumerate(value)]
+        return {"class": name_of_class(type(value)), "items": items} if is_named_tuple(type(value)) else items
 
     def read(self, reader, content, live, path):
+        kind: Any = tuple
+        if isinstance(content, dict):
+            kind, content = class_named(content["class"], is_named_tuple), content["items"]
         items = read_items(reader, content, live, path)
-        make = type(live)._make if hasattr(type(live), "_make") else tuple
+        kind = type(live) if hasattr(type(live), "_make") else kind
+        make = kind._make if hasattr(kind, "_make") else tuple
 
         def restore():
             values = [item() for item in items]
             same = isinstance(live, tuple) and len(live) == len(values) and all(map(operator.is_, live, values))
             return live if same else make(values)
         return restore
+
+
+def is_named_tuple(kind) -> bool:
+    return issubclass(kind, tuple) and hasattr(kind, "_make") and hasattr(kind, "_fields")
+
+
+def name_of_class(kind) -> str | None:
+    """By which class_named() finds it; None: it cannot, as where a function has made the class."""
+    name = f"{kind.__module__}:{kind.__qualname__}"
+    return name if class_named(name, lambda found: found is kind) else None
+
+
+def class_named(name: str | None, is_wanted) -> type | None:
+    """A class that the program has loaded; nothing is imported because a file says so."""
+    module, _, path = (name or "").partition(":")
+    found: Any = sys.modules.get(module)
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    return found if isinstance(found, type) and is_wanted(found) else None
 
 
 class Set(Kind):
@@ -118,12 +145,34 @@ class Dict(Kind):
     def write(self, writer, value, path):
         if type(value) is dict and all(type(key) is str for key in value):
             return {"$" + key if key.startswith("$") else key: writer.node(item, (*path, key)) for key, item in value.items()}
-        pairs = [[writer.node(key, (*path, key)), writer.node(item, (*path, key))] for key, item in value.items()]
-        return {"$pairs": {"type": type(value).__name__, "items": pairs}}
+        pairs = []
+        for name, (key, item) in zip(names_of_keys(value), value.items()):
+            with writer.without_arrays():
+                node = writer.node(key, (*path, name))
+            pairs.append([node, writer.node(item, (*path, name))])
+        return {"$pairs": {"type": type(value).__name__, "default": factory_of(value), "items": pairs}}
 
     def read(self, reader, content, live, path):
         keys = [key[1:] if key.startswith("$$") else key for key in content]
         return read_dict(reader, keys, content.values(), live, path, dict)
+
+
+def names_of_keys(keys) -> list[str]:
+    """For paths: 1 and "1" are two keys."""
+    found: dict[str, None] = {}
+    for number, key in enumerate(keys):
+        name = str(key)
+        found[name if name not in found else f"{name}~{number}"] = None
+    return list(found)
+
+
+DEFAULTS = {kind.__name__: kind for kind in (list, dict, set, int, float, str, bool)}
+
+
+def factory_of(value) -> str | None:
+    """Of a defaultdict; None where its values are made by the script's own function."""
+    factory = getattr(value, "default_factory", None)
+    return factory.__name__ if factory in DEFAULTS.values() else None
 
 
 class Pairs(Kind):
@@ -135,12 +184,14 @@ class Pairs(Kind):
     def read(self, reader, content, live, path):
         keys = [reader.value(key, None, path)() for key, _ in content["items"]]
         nodes = [node for _, node in content["items"]]
-        return read_dict(reader, keys, nodes, live, path, KNOWN_DICTS.get(content["type"], dict))
+        factory = DEFAULTS.get(content["default"])
+        make = functools.partial(collections.defaultdict, factory) if factory else KNOWN_DICTS.get(content["type"], dict)
+        return read_dict(reader, keys, nodes, live, path, make, names_of_keys(keys))
 
 
-def read_dict(reader, keys, nodes, live, path, make):
+def read_dict(reader, keys, nodes, live, path, make, names=None):
     old = live if isinstance(live, dict) else {}
-    values = {key: reader.value(node, old.get(key), (*path, key)) for key, node in zip(keys, nodes)}
+    values = {key: reader.value(node, old.get(key), (*path, name)) for key, name, node in zip(keys, names or keys, nodes)}
     in_place = isinstance(live, dict) and reader.in_place
 
     def restore():
@@ -174,18 +225,19 @@ class Number(Kind):
 
 
 class Enumeration(Kind):
-    """Its value; the class is the script's."""
+    """Its class and its value."""
     tag = "$enum"
 
     def takes(self, value):
         return isinstance(value, enum.Enum)
 
     def write(self, writer, value, path):
-        return writer.node(value.value, path)
+        return {"class": name_of_class(type(value)), "value": writer.node(value.value, path)}
 
     def read(self, reader, content, live, path):
-        plain = reader.value(content, None, path)
-        return lambda: type(live)(plain()) if isinstance(live, enum.Enum) else plain()
+        plain = reader.value(content["value"], None, path)
+        kind = type(live) if isinstance(live, enum.Enum) else class_named(content["class"], lambda found: issubclass(found, enum.Enum))
+        return lambda: kind(plain()) if kind else plain()
 
 
 class Subclass(Kind):
@@ -205,15 +257,21 @@ class Subclass(Kind):
 
 
 class Bytes(Kind):
+    """As an array; in the key of a dict, which is needed before arrays are read, as digits."""
     tag = "$bytes"
 
     def takes(self, value):
         return type(value) is bytes
 
     def write(self, writer, value, path):
+        if not writer.may_use_arrays:
+            return {"hex": value.hex()}
         return writer.array(value, path, lambda: _arrays.of_bytes(value))
 
     def read(self, reader, content, live, path):
+        if isinstance(content, dict):
+            value = bytes.fromhex(content["hex"])
+            return lambda: value
         return read_bytes(reader, content)
 
 
@@ -235,13 +293,15 @@ class GrowingBuffer(Kind):
 
     def write(self, writer, value, path):
         copy = bytes(value)
-        return writer.array(value, path, lambda: _arrays.of_bytes(copy))
+        return {"type": getattr(value, "typecode", None), "bytes": writer.array(value, path, lambda: _arrays.of_bytes(copy))}
 
     def read(self, reader, content, live, path):
-        data = read_bytes(reader, content)
+        data, letter = read_bytes(reader, content["bytes"]), content["type"]
 
         def restore():
-            same = bytearray() if live is None else live
+            same = live
+            if not self.takes(same) or getattr(same, "typecode", None) != letter:
+                same = array.array(letter) if letter else bytearray()
             del same[:]
             same.extend(data()) if isinstance(same, bytearray) else same.frombytes(data())
             return same
@@ -272,22 +332,33 @@ class StateDict(Kind):
 
 
 class Dataclass(Kind):
-    """The fields of an instance that exists; frozen ones cannot be restored in place."""
+    """The fields of an instance; one that the program does not have is made of its class, without __init__. Frozen ones cannot be
+    restored in place."""
     tag = "$fields"
-    needs_live = True
 
     def takes(self, value):
         return hasattr(type(value), "__dataclass_fields__") and not type(value).__dataclass_params__.frozen
 
     def write(self, writer, value, path):
-        return {name: writer.node(getattr(value, name), (*path, name)) for name in type(value).__dataclass_fields__}
+        kind = name_of_class(type(value))
+        if kind is None and not writer.is_made(path):
+            raise TypeError(NOT_MADE)
+        return {"class": kind, "fields": {name: writer.node(getattr(value, name), (*path, name))
+                                          for name in type(value).__dataclass_fields__}}
 
     def read(self, reader, content, live, path):
-        values = {name: reader.value(node, getattr(live, name, None), (*path, name)) for name, node in content.items()}
+        if not hasattr(type(live), "__dataclass_fields__"):
+            kind = class_named(content["class"], lambda found: hasattr(found, "__dataclass_fields__"))
+            if kind is None:
+                raise _abi.Error(f"the snapshot holds '{shown(path)}' of the class {content['class']}, which this program does not have",
+                                 _abi.MISMATCH)
+            live = object.__new__(kind)
+        values = {name: reader.value(node, getattr(live, name, None), (*path, name)) for name, node in content["fields"].items()
+                  if name in type(live).__dataclass_fields__}
 
         def restore():
             for name, value in values.items():
-                setattr(live, name, value())
+                object.__setattr__(live, name, value())
             return live
         return restore
 

@@ -128,13 +128,28 @@ class Snapshot(collections.abc.Mapping):
             return value()
 
     def state_dict(self, name: str) -> dict[str, Any]:
-        """The arrays of one object, named as in torch: ``model.load_state_dict(snapshot.state_dict("model"))``. Those shared with
-        another are under the name they were saved by. Raises KeyError where there are none."""
+        """The arrays of one object, named as in torch: ``model.load_state_dict(snapshot.state_dict("model"))``. Of a module those
+        that its own state_dict() lists, shared ones under each of their names. Raises KeyError where there are none."""
         prefix = name + "/"
-        found = {key.removeprefix(prefix): self[key] for key in self if key.startswith(prefix)}
+        found = {key.removeprefix(prefix): key for key in self if key.startswith(prefix)}
+        if (module := self._module(name)) is not None:
+            found = {_unescaped(key): array for key, array in (found | module["shared"]).items() if "/" not in key}
+            for key in (*module["attributes"], *module["unlisted"]):
+                found.pop(key, None)
         if not found:
             raise KeyError(f"{self.path} holds no arrays of '{name}'")
-        return found
+        return {key: self[array] for key, array in found.items()}
+
+    def _module(self, name) -> dict | None:
+        """What a Python run notes of a torch module."""
+        from ._state import KEY
+        from ._tree import structure_of
+        if _abi.text_value("ckpt_snapshot_get", self._handle, KEY) is None:
+            return None
+        tree = self.value(KEY)
+        with structure_of(self.path):
+            node = tree["objects"].get(name)
+            return node["$module"] if isinstance(node, dict) and "$module" in node else None
 
     def _fill(self, reader):
         """Reads every array that a _tree.Reader found memory for."""
@@ -162,6 +177,11 @@ class Snapshot(collections.abc.Mapping):
             self.close()
 
 
+def _unescaped(name: str) -> str:
+    """A part of an array's name as it was before _tree.name_of()."""
+    return name.replace("%2F", "/").replace("%2E", ".").replace("%00", "\0").replace("%25", "%")
+
+
 @contextlib.contextmanager
 def enough_memory_for(path, name, shape):
     """The file may claim any shape."""
@@ -178,15 +198,17 @@ def find(where: str | os.PathLike) -> str:
         return text
     run, at, name = text.rpartition("@")
     if not at or os.path.isdir(text) or os.path.isdir(os.path.join(FOLDER_OF_RUNS, text)):      # folders may have an @
-        return _newest(_directory(text))
-    directory = _directory(run)
+        return _newest(directory_of(text))
+    directory = directory_of(run)
     kept = os.path.join(directory, "kept", f"{name}.h5")
     if not os.path.isfile(kept):
         raise FileNotFoundError(f"the run {directory} keeps no snapshot as '{name}'; see `ckpt ls {directory}`")
     return kept
 
 
-def _directory(run: str) -> str:
+def directory_of(where: str | os.PathLike) -> str:
+    """Of a run: a directory, or a name under ./ckpt-runs."""
+    run = os.fspath(where)
     inside = os.path.join(FOLDER_OF_RUNS, run)
     return inside if not os.path.isdir(run) and os.path.isdir(inside) else run
 

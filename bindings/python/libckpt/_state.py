@@ -22,6 +22,7 @@ class State:
         self.variables = variables
         self.pickled = pickled
         self._at_start: dict = {}
+        self._is_first = True
         for name, value in objects.items():
             self._check(name, value)
 
@@ -35,7 +36,8 @@ class State:
 
     def write(self, own: dict) -> tuple[Writer, str]:
         """A walk over everything as it is now; `own` is what the run remembers. The writer holds the arrays."""
-        writer = Writer(self.pickled, at_start=self._at_start)
+        writer = Writer(self.pickled, at_start=self._at_start, is_first=self._is_first)
+        self._is_first = False
         objects = {name: self._write(writer, name, value) for name, value in self.objects.items()}
         objects["vars"] = writer.node(self.variables, ("vars",))
         objects |= {name: writer.node(value, (name,)) for name, value in own.items()}

@@ -168,21 +168,21 @@ def copy_into(live, restored):
 
 class TorchGenerator(Kind):
     tag = "$torch_generator"
-    needs_live = True
 
     def takes(self, value):
         return torch() is not None and isinstance(value, torch().Generator)
 
     def write(self, writer, value, path):
         writer.generators[shown(path)] = value
-        return writer.node(generator_state(value), path)
+        return {"device": str(value.device), "state": writer.node(generator_state(value), path)}
 
     def read(self, reader, content, live, path):
-        state = reader.value(content, None, path)
+        state = reader.value(content["state"], None, path)
 
         def restore():
-            live.set_state(state())
-            return live
+            same = torch().Generator(usable(content["device"], live)) if live is None else live
+            same.set_state(state())
+            return same
         return restore
 
 
@@ -197,7 +197,7 @@ class Module(Kind):
         return torch() is not None and isinstance(value, torch().nn.Module)
 
     def write(self, writer, value, path):
-        shared, extra, attributes, frozen, prefix = {}, {}, [], {}, name_of(path)
+        shared, extra, attributes, frozen, unlisted, prefix = {}, {}, [], {}, [], name_of(path)
         for name, owner, key, tensor in tensors_of(value):
             if not is_tensor(tensor):
                 continue
@@ -212,11 +212,14 @@ class Module(Kind):
                 shared[name] = saved
             if key in owner.__dict__:
                 attributes.append(name)
+            elif key in owner._non_persistent_buffers_set:
+                unlisted.append(name)
         for name, module in modules_of(value):
             if type(module).get_extra_state is not torch().nn.Module.get_extra_state:
                 extra[name] = writer.forgiving(module.get_extra_state(), (*path, name, "extra_state"))
         nests = {name: writer.forgiving(nest, (*path, name)) for name, _, _, nest in nests_of(value)}
-        return {"shared": shared, "extra": extra, "attributes": attributes, "nests": nests, "frozen": frozen}
+        return {"shared": shared, "extra": extra, "attributes": attributes, "nests": nests, "frozen": frozen,
+                "unlisted": unlisted}
 
     def read(self, reader, content, live, path):
         if live is None:

@@ -84,6 +84,9 @@ def give_back(live, method: str, state, path: tuple):
 
 
 LONGEST_NAME_BYTES = 255
+DEEPEST = 150        # containers in containers: reading takes some calls of Python for each, of which there may be a thousand
+MADE = object()
+NOT_MADE = "the script does not have it yet when Run() is created, so nothing could be restored into it; make it before, and give it to Run"
 
 
 @functools.lru_cache(maxsize=1 << 16)      # the same paths at every save
@@ -106,14 +109,16 @@ def shown(path: tuple) -> str:
 
 class Writer:
     """One walk over live objects. `arrays` is what to save; `left_out` says what stays as the script makes it. `alone`: everything must
-    come back from the snapshot alone, and what does not is refused with this advice. `at_start`: what the first walk of a run met."""
+    come back from the snapshot alone, and what does not is refused with this advice. `at_start`: what the first walk of a run met;
+    `is_first`: this is that walk."""
 
-    def __init__(self, pickled: tuple = (), alone: str | None = None, at_start: dict | None = None):
+    def __init__(self, pickled: tuple = (), alone: str | None = None, at_start: dict | None = None, is_first: bool = True):
         self.arrays: dict[str, Array] = {}
         self.left_out: list[str] = []
         self.generators: dict[str, Any] = {}      # random generators among the objects, by path
         self.pickled = pickled
         self._at_start = {} if at_start is None else at_start
+        self._is_first = is_first
         self._alone = alone
         self._names: dict[int, str] = {}          # id of an object with an array -> its name: shared objects are saved once
         self._names_of_memory: dict = {}          # the same for objects that share all of their memory, `weight.data` say
@@ -121,6 +126,7 @@ class Writer:
         self._keep: list = []                     # so that no id is given to another object during the walk
         self._open: set[int] = set()
         self._forgiving = 0                       # inside what a state_dict returned
+        self.may_use_arrays = True
 
     @classmethod
     def beside(cls, other: Writer) -> Writer:
@@ -138,8 +144,10 @@ class Writer:
         found = kind_of(value)
         if found is None or id(value) in self._open:
             return self._leave_out(value, path, "it contains itself" if found else None)
-        if self._alone and found.needs_live:
-            return self._leave_out(value, path, None)
+        if len(path) > DEEPEST:
+            return self._leave_out(value, path[:3], f"it is nested more than {DEEPEST} deep")
+        if found.needs_live and (self._alone or not self.is_made(path)):
+            return self._leave_out(value, path, None if self._alone else NOT_MADE)
         self._open.add(id(value))
         try:
             content = found.write(self, value, path)
@@ -157,6 +165,14 @@ class Writer:
         finally:
             self._forgiving -= 1
 
+    @contextlib.contextmanager
+    def without_arrays(self):
+        before, self.may_use_arrays = self.may_use_arrays, False
+        try:
+            yield
+        finally:
+            self.may_use_arrays = before
+
     def _leave_out(self, value, path, reason):
         if not self._forgiving:
             name = type(value).__module__ + "." + type(value).__qualname__
@@ -168,6 +184,9 @@ class Writer:
     def _advice(self, path):
         if self._alone:
             return f"it is neither an array nor a plain value; {self._alone}"
+        if path[0] == "vars":
+            return ("it is neither an array nor a plain value; keep it as such, or give an object of a class of your own to Run by name "
+                    "and allow pickle for it: Run(..., thing=thing, pickle=[\"thing\"])")
         return ("it is neither an array nor a plain value and has no state_dict() and load_state_dict(); "
                 f"give it those, or allow pickle for it: Run(..., pickle=[\"{path[0]}\"])")
 
@@ -181,12 +200,19 @@ class Writer:
             if name is not None:
                 self._sharing.add(id(owner))
             else:
-                name = name_of(path)
+                if (name := name_of(path)) in self.arrays:
+                    raise TypeError(f"'{shown(path)}' cannot be saved: another array has the name '{name}' already")
                 self.arrays[name] = array
                 self._names_of_memory[memory] = name
             self._names[id(owner)] = name
             self._keep.append(owner)
         return name
+
+    def is_made(self, path: tuple) -> bool:
+        """Whether the script has something there when Run() is created, into which it could be restored."""
+        if self._is_first:
+            self._at_start[MADE, path] = True
+        return (MADE, path) in self._at_start
 
     def has_changed(self, path: tuple, value) -> bool:
         """Since the run's first walk, where the script alone had made it. What has not is the script's, and not saved."""

@@ -171,7 +171,7 @@ CKPT_API ckpt_status ckpt_remove(ckpt_run *, const char *name, ckpt_error *) CKP
 /* Small values that are saved with the state: `json` is any JSON text. ckpt_get copies it, NUL-terminated, to `json`
    (capacity in bytes) and stores its length without the NUL in *length (may be NULL); json may be NULL to ask for the
    length. CKPT_ERR_NOT_FOUND: no such key (values of the snapshot are there after ckpt_restore).
-   CKPT_ERR_ARGUMENT: too small a capacity; *length tells. */
+   CKPT_ERR_ARGUMENT: too small a capacity; *length tells; or, setting, no JSON, or nested more than 1000 deep. */
 CKPT_API ckpt_status ckpt_set(ckpt_run *, const char *key, const char *json, ckpt_error *) CKPT_NOEXCEPT;
 CKPT_API ckpt_status ckpt_get(ckpt_run *, const char *key, char *json, size_t capacity, size_t *length,
                               ckpt_error *) CKPT_NOEXCEPT;

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "sample_state.hpp"
+#include "snapshot/values.hpp"
 
 using namespace ckpt;
 using namespace ckpt::testing;
@@ -117,6 +118,15 @@ TEST_CASE("single arrays can be read, in any order, more than once, before and a
   }
   CHECK(status_of([&] { reader.read_array(reader.arrays().size(), {}, 1); }) == CKPT_ERR_NOT_FOUND);
   CHECK(status_of([&] { reader.read_all({}, 1); }) == CKPT_ERR_ARGUMENT);
+}
+
+TEST_CASE("small values that are nested so deep that reading them could overflow a stack are refused") {
+  SampleState state = small_state();
+  state.header.meta = R"({"values": {"a": )" + std::string(200000, '[') + std::string(200000, ']') + "}}";
+  const auto disk = disk_with(state);
+  CHECK(status_of([&] { Reader(*disk, snapshot_path); }) == CKPT_ERR_DAMAGED);
+  state.header.meta = R"({"values": {"a": [[["[[[\"[[["]]]}})";
+  CHECK(snapshot::depth_of(state.header.meta) == 5);
 }
 
 TEST_CASE("verifying tells how far it is, up to the size of the state") {
