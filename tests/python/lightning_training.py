@@ -66,6 +66,17 @@ def averaging(callbacks):
     return Averaging()
 
 
+def unfreezing(callbacks):
+    class Unfreezing(callbacks.BaseFinetuning):
+        def freeze_before_training(self, module):
+            self.freeze(module.net[0])
+
+        def finetune_function(self, module, epoch, optimizer):
+            if epoch == 1:
+                self.unfreeze_and_add_param_group(module.net[0], optimizer, lr=1e-3)
+    return Unfreezing()
+
+
 def growing_groups(callbacks):
     return callbacks.GradientAccumulationScheduler({0: 1, 1: 2, 2: 3})
 

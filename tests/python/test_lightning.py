@@ -75,7 +75,7 @@ VARIANTS = {
     "validation within epochs": {"val_check_interval": 2}, "by steps": {"epochs": -1, "max_steps": 12},
     "loader anew": {"reload_dataloaders_every_n_epochs": 1}, "loader made early": {"schedule": "in one cycle"},
     "a rate that waits for the score": {"schedule": "by score"}, "averaged weights": {"beside": training.averaging},
-    "groups that grow": {"beside": training.growing_groups},
+    "groups that grow": {"beside": training.growing_groups}, "layers unfrozen later": {"beside": training.unfreezing},
 }
 
 

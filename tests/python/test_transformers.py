@@ -54,6 +54,9 @@ def chain(start, each, **arguments):
 VARIANTS = {
     "plain": {}, "accumulating": {"gradient_accumulation_steps": 2}, "by steps": {"max_steps": 12},
     "evaluation within epochs": {"eval_strategy": "steps", "eval_steps": 2}, "workers": {"dataloader_num_workers": 2},
+    "noise in embeddings": {"neftune_noise_alpha": 5, "lr_scheduler_type": "cosine", "warmup_steps": 2},
+    "a plateau in bf16": {"lr_scheduler_type": "reduce_lr_on_plateau", "bf16": True},
+    "accumulating unevenly": {"gradient_accumulation_steps": 3},
 }
 
 

@@ -39,7 +39,7 @@ class Run(Loops):
 
     Args:
         directory: the run's directory (default: what ckptrun says, or ``CKPT_RUN_DIR``).
-        settings: further keys of ``ckpt_config`` in ckpt.h, as text: ``{"keep": "3", "save_interval": "600"}``.
+        settings: further keys of ``ckpt_config`` in ckpt.h: ``{"keep": 3, "save_interval": 600}``.
         override: values of the script that count more than the snapshot's, once: ``{"optimizer.lr": 0.01}``. What
             ``ckptrun --override optimizer.lr=0.01`` says counts more than this.
         init_from: a snapshot, run or ``RUN@NAME`` to begin from when this run has none of its own (fine-tuning).
@@ -58,11 +58,11 @@ class Run(Loops):
         TypeError: something given cannot be saved.
     """
 
-    def __init__(self, *, directory: str | os.PathLike | None = None, settings: Mapping[str, str] | None = None,
+    def __init__(self, *, directory: str | os.PathLike | None = None, settings: Mapping[str, Any] | None = None,
                  override: Mapping[str, Any] | None = None, init_from: str | os.PathLike | None = None,
                  only: Iterable[str] | None = None, pickle: Iterable[str] = (), **objects: Any):
         notebook = in_notebook()
-        options = dict(settings or {})
+        options = {key: text_of_setting(value) for key, value in (settings or {}).items()}
         override = {**(override or {}), **_script.override_of_ckptrun()}
         if directory is not None:
             options["directory"] = os.fspath(directory)
@@ -321,6 +321,10 @@ class Run(Loops):
 
 
 TO_BE_CONTINUED = 85
+
+
+def text_of_setting(value) -> str:
+    return ("off", "on")[value] if isinstance(value, bool) else str(value)
 
 
 def close_earlier(directory):
