@@ -112,6 +112,8 @@ FAULTS = {
                                   program("w += trainer.step(x)", module=TRAINER, before="trainer = Trainer()")),
     "a variable of a closure": ("count.calls", "", program("w += count()", module=CLOSURE, before="count = counter()")),
     "an iterator": ("numbers", "an iterator starts anew", program("w += next(numbers)", before="numbers = iter(range(99))")),
+    "a cycle": ("numbers", "an iterator starts anew", program("w += next(numbers)",
+                                                              before="import itertools; numbers = itertools.cycle([1, 2, 4])")),
     "a generator that has begun": ("source", "an iterator starts anew",
                                    program("w += next(source)", module=DRAWN, before="source = drawn()")),
     "an iterator of a loader": ("given", "an iterator starts anew",

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import types
+import warnings
 from typing import Any, Iterator
 
 from . import _source
@@ -112,7 +113,7 @@ class Survey:
         if hasattr(value, "_num_yielded") and hasattr(value, "__next__"):      # of a torch DataLoader
             return f"{value._num_yielded} given"
         if type(value).__module__ == "itertools" and hasattr(value, "__next__"):
-            return repr(value) if type(value).__name__ == "count" else None
+            return repr(value) if type(value).__name__ == "count" else place_of(value)
         if value is not None and kind_of(value) is None:
             return None
         writer = Writer.beside(self._saved)
@@ -124,6 +125,17 @@ class Survey:
         except Exception:        # it cannot be saved now
             return None
         return content.hexdigest()
+
+
+def place_of(cycle) -> str | None:
+    """Of an itertools.cycle, as long as Python tells it (before 3.14): how far its first pass is, and what is left of this one."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            _, (inner,), (seen, again) = cycle.__reduce__()
+        return f"{len(seen)} seen, {again}, {inner.__length_hint__()} left"
+    except Exception:            # something else of itertools, or it does not say
+        return None
 
 
 def memory_of(array):
