@@ -358,3 +358,31 @@ def test_an_epoch_that_is_complete_counts_at_once_also_the_last_one(script, tmp_
     assert done.returncode == 0, done.stderr
     ended = [json.loads(line) for line in (tmp_path / "run/blocks/0001.ckptrun.jsonl").read_text().splitlines()][-2]
     assert (ended["event"], ended["reached"]) == ("ended", {"done": 3, "total": 3, "unit": "epoch"})
+
+
+def first_lines(run, meter, hidden, do):
+    for _ in run.epochs(2):
+        do()
+        for x in run.batches([1, 2, 3]):
+            meter["sum"] += x
+            hidden += x
+            if run.step == 1 and not run.resumed:
+                run.stop("the test says so")
+
+
+@pytest.mark.parametrize("what, told", [
+    ("a number", "changed meter:"), ("an array", "changed hidden:"), ("nothing", None), ("guarded", None)])
+def test_first_lines_of_an_epoch_that_undo_what_was_restored_are_told(what, told, open_run, capfd):
+    def lines(run, meter, hidden):
+        return {"a number": lambda: meter.update(sum=0), "an array": lambda: hidden.fill(0), "nothing": lambda: None,
+                "guarded": lambda: run.batch == 0 and meter.update(sum=0)}[what]
+    for _ in range(2):
+        meter, hidden = {"sum": 0}, np.zeros(2)
+        run = open_run(meter=meter, hidden=hidden)
+        try:
+            first_lines(run, meter, hidden, lines(run, meter, hidden))
+        except libckpt.Stopped:
+            capfd.readouterr()
+    said = capfd.readouterr().err
+    assert ("have run once more" in said) == (told is not None)
+    assert told is None or told in said

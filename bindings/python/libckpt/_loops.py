@@ -13,6 +13,7 @@ from ._best import Best
 from ._ending import left_by_break
 from ._feed import Feed
 from ._held import Part
+from ._log import warn
 from ._state import State
 from ._tree import HALF_RESTORED, structure_of
 from ._workers import protect, signals_wait
@@ -53,6 +54,7 @@ class Loops:
         self._pending_random: dict | None = None   # of the snapshot: put back when the loop stands there again
         self._unseen: dict[str, Any] = {}          # of the snapshot: states of parts, of loaders not seen yet
         self._vars_at_epoch: dict | None = None
+        self._marks_at_epoch: dict = {}            # of everything given, where the epoch begins in its middle
 
     # ---- Where it stands ---------------------------------------------------------------------------------------------------
 
@@ -135,6 +137,7 @@ class Loops:
             self._epoch_step = self.step
             self._epoch_random = _random.capture(self._parts)
         self._vars_at_epoch = dict(self.vars) if self._pending_feeds else None
+        self._marks_at_epoch = self._state.marks() if self._pending_feeds else {}
         if total < math.inf:
             self._total_epochs = total
         self._tell_epochs()
@@ -316,6 +319,8 @@ class Loops:
         self._pending_random = None
         iterator = feed.open(position)
 
+        self._tell_first_lines()
+
         def settle():
             _random.apply(goal, self._parts)
             if self._vars_at_epoch is not None:      # what the epoch's first lines set, it had set before the snapshot
@@ -324,6 +329,17 @@ class Loops:
                 self._vars_at_epoch = None
             self._settled()
         return iterator, settle
+
+    def _tell_first_lines(self):
+        """They have run again, in the middle of their epoch."""
+        if not self._marks_at_epoch:
+            return
+        before, self._marks_at_epoch = self._marks_at_epoch, {}
+        marks = self._state.marks()
+        changed = sorted(name for name in marks if marks[name] != before.get(name))
+        if changed:
+            warn(f"epoch {self.epoch} goes on in its middle, and its lines before run.batches() have run once more and changed "
+                 f"{', '.join(changed)}: what was there is lost; let them do so only if run.batch == 0")
 
     def _used(self, feed, accumulate, last):
         """The batch that was given out last has been used."""

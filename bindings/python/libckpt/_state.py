@@ -2,15 +2,19 @@
 """Everything a run saves: what the script gave, and what the run itself must remember. One JSON tree and the arrays it names."""
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
+from typing import Any
 
 from . import _abi, _kinds  # noqa: F401  (registers the kinds)
 from ._held import is_module
 from ._plain import is_immutable, write_pickled
-from ._tree import Reader, Writer, kind_of
+from ._tree import Reader, Writer, kind_of, name_of
 
 KEY = "python"               # under which ckpt_set has the tree
 FORMAT = 1
+SMALL = 1 << 16        # bytes of an array that is compared
 OWN = ("vars", "random", "loop")
 
 
@@ -43,6 +47,14 @@ class State:
         objects |= {name: writer.node(value, (name,)) for name, value in own.items()}
         return writer, json.dumps({"format": FORMAT, "objects": objects}, allow_nan=False, separators=(",", ":"))
 
+    def marks(self) -> dict[str, Any]:
+        """By object what differs when a script has changed it: its structure and plain values, and a mark of each array."""
+        found: dict[str, Any] = {}
+        for name, value in self.objects.items():
+            marker = Marker(self.pickled, at_start=self._at_start, is_first=False)
+            found[name] = json.dumps(self._write(marker, name, value)), marker.marks
+        return found
+
     def _write(self, writer, name, value):
         return write_pickled(writer, value, (name,)) if name in self.pickled else writer.node(value, (name,))
 
@@ -73,6 +85,27 @@ class State:
             raise _abi.Error(f"the snapshot holds {_list(missing)}, which Run was not given" + advice, _abi.MISMATCH)
         if unknown := self.objects.keys() - saved:
             raise _abi.Error(f"Run was given {_list(unknown)}, which the snapshot does not hold" + advice, _abi.MISMATCH)
+
+
+class Marker(Writer):
+    """A walk that copies nothing, and notes of each array how often torch has written to it, or its bytes where they are few."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.marks: list = []
+
+    def array(self, owner, path, make):
+        self.marks.append(mark_of(owner, make))
+        return name_of(path)
+
+
+def mark_of(owner, make):
+    if hasattr(type(owner), "_version"):          # of a torch.Tensor
+        with contextlib.suppress(RuntimeError):   # of one that inference has made
+            return owner.data_ptr(), owner._version
+        return None
+    array = make()
+    return ctypes.string_at(array.pointer, array.size_bytes) if array.size_bytes <= SMALL and array.strides is None else array.pointer
 
 
 def check_own(random: dict, loop: dict):
