@@ -342,6 +342,9 @@ int start(const CommandLine& line, ChainOptions& options, SignalInbox& signals) 
 int run(const CommandLine& line, const std::vector<std::string>& command, SignalInbox& signals) {
   if (line.json && is_real(line))
     fail(CKPT_ERR_CONFIG, "--json is for --check and --verify-resume");
+  if (line.verify_resume && !line.latest.empty())
+    fail(CKPT_ERR_CONFIG, "--verify-resume starts the program from its beginning, several times, which would write over the checkpoints "
+                          "that --latest names; it compares the state of programs with libckpt");
   if (line.quiet) set_log_level(LogLevel::warning);
   const JobEnvironment job = read_job_environment();
   ChainOptions options = chain_options(line, command, !job.id.empty());

@@ -427,7 +427,7 @@ BlockResult RunningBlock::finish(int exec_error) {
   finish_output();
   if (talk_.handle()) note_news();
   const double ended = now();
-  if (watch_ && watch_->settle()) note_checkpoint();
+  if (watch_ && watch_->settle(killed_ || child_.signal().has_value())) note_checkpoint();
   Seen what = patiently(run_.clock, [this] { return seen(); });
   if (!plan_.done_when.empty() && !what.linked && what.exit_code == 0) what.done = is_done(run_, plan_);
   const Verdict verdict = judge(what);
@@ -456,6 +456,7 @@ BlockResult RunningBlock::finish(int exec_error) {
     result.own_from = plan_.own->resume;
     result.own_newest = watch_->newest() ? watch_->newest() : plan_.own->resume;
     result.own_matched = watch_->has_matched();
+    result.own_began_again = watch_->began_again();
     result.costs.between_points = watch_->interval().value_or(0);
   }
   if (stop_sent_) result.stop_seconds = ended - *stop_sent_;

@@ -110,11 +110,12 @@ void CheckpointWatch::note_copy(const Judged& judged) {
 
 // What was under way has been ended with the block's processes. What looked torn, or could not be read, while the program was
 // running is looked at once more.
-bool CheckpointWatch::settle() {
+bool CheckpointWatch::settle(bool was_killed) {
   judgement_.reset();
   broken_ = own_.broken;
+  began_again_ = !newest_ && has_lower_numbers();
   while (const auto candidate = find_new()) {
-    doubtful_ = candidate;
+    if (!was_killed) doubtful_ = candidate;   // else only rest would tell, and nothing of a format without an end is taken
     judge(*candidate);
     const Judged judged = judgement_->wait();
     judgement_.reset();
@@ -122,6 +123,15 @@ bool CheckpointWatch::settle() {
     broken_.push_back(*candidate);
   }
   return settle_for_copy();
+}
+
+bool CheckpointWatch::has_lower_numbers() const {
+  if (!own_.resume) return false;
+  const Candidate& before = own_.resume->candidate;
+  const auto there = own_.search.pattern.list(fs_);
+  return std::any_of(there.begin(), there.end(), [&](const Candidate& candidate) {
+    return candidate.order < before.order && candidate.modified > before.modified;
+  });
 }
 
 // One that was made of what has been torn since, by a judgement that did not come to tell of it.

@@ -31,9 +31,11 @@ class CheckpointWatch {
   void tick();  // about once a second
   void add_to(std::vector<pollfd>& polled) const;
   bool look();    // a new whole one has been found
-  bool settle();  // the same once nobody writes any more; waits
+  // The same once nobody writes any more; waits. `was_killed`: by a signal, in the middle of whatever it did.
+  bool settle(bool was_killed);
 
   const std::optional<checkpoints::Version>& newest() const noexcept { return newest_; }  // of this block
+  bool began_again() const noexcept { return began_again_; }  // what it wrote has lower numbers than what it went on from
   bool has_matched() const noexcept { return has_matched_; }  // anything was there that the pattern names, whole or not
   double seconds_since_last() const noexcept {
     return seconds_since_last_;
@@ -46,6 +48,7 @@ class CheckpointWatch {
   bool is_known(const checkpoints::Candidate& candidate) const;
   bool does_not_change(const checkpoints::Candidate& candidate) const;
   bool settle_for_copy();
+  bool has_lower_numbers() const;
   void judge(const checkpoints::Candidate& candidate);
   bool take(const checkpoints::Judged& judged);
   void note_copy(const checkpoints::Judged& judged);
@@ -57,7 +60,7 @@ class CheckpointWatch {
   std::optional<checkpoints::Candidate> doubtful_;     // whose format does not tell, as of the last look
   std::vector<checkpoints::Candidate> broken_;
   std::optional<checkpoints::Version> newest_;
-  bool has_matched_ = false;
+  bool has_matched_ = false, began_again_ = false;
   bool copy_failed_ = false;  // of the last one
   double last_found_, seconds_since_last_ = 0, judged_from_ = 0, rest_until_ = 0;
   std::optional<double> until_first_;   // from the start of the block

@@ -78,6 +78,7 @@ struct BlockResult {
   std::optional<Progress> began, reached;            // of the whole work, as the program told
   bool keeps_own = false;                            // checkpoints of the program's own making, in these two:
   std::optional<checkpoints::Version> own_from, own_newest;
+  bool own_began_again = false;                      // what it wrote has lower numbers than own_from
   bool own_matched = true;                           // anything was there that their pattern names
   double stop_seconds = 0;                           // from its stop signal to its end; 0: it was sent none
 };

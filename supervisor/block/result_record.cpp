@@ -93,6 +93,7 @@ json to_json(const BlockResult& result) {
           {"own_from", to_json(result.own_from)},
           {"own_newest", to_json(result.own_newest)},
           {"own_matched", result.own_matched},
+          {"own_began_again", result.own_began_again},
           {"stop_seconds", result.stop_seconds}};
 }
 
@@ -130,6 +131,7 @@ std::optional<BlockResult> parse_result(const json& value) {
   take(value, "own_from", result.own_from);
   take(value, "own_newest", result.own_newest);
   take(value, "own_matched", result.own_matched);
+  take(value, "own_began_again", result.own_began_again);
   take(value, "stop_seconds", result.stop_seconds);
   return result;
 }

@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "base/working_directory.hpp"
+#include "checkpoints/judgement.hpp"
 #include "io/publish.hpp"
 #include "rundir/json_fields.hpp"
 
@@ -136,14 +137,17 @@ void OwnCheckpointsOfRun::read_ledgers() {
   const std::uint64_t newest = rundir::Blocks(fs_, layout_, {}).newest();
   for (std::uint64_t block = newest; block > 0 && block + blocks_with_rhythms > newest; --block) {
     std::vector<checkpoints::Version> of_block;
+    std::optional<checkpoints::Version> from;
     for (const json& line : rundir::read_ledger(fs_, layout_.ckptrun_ledger(block))) {
       const std::string event = rundir::text_in(line, "event");
       if (event == "ended") stops_.add(rundir::number_in(line, "stop_seconds").value_or(0));
+      if (event == "started") from = checkpoints::parse_version(rundir::object_in(line, "own_from"));   // may be adopted
       if (event != "checkpoint") continue;
       if (!of_block.empty()) intervals_.add(rundir::number_in(line, "seconds_since_last").value_or(0));
       if (auto version = checkpoints::parse_version(line)) of_block.push_back(std::move(*version));
     }
     search_->remembered.insert(search_->remembered.end(), of_block.rbegin(), of_block.rend());
+    if (from) search_->remembered.push_back(std::move(*from));
   }
 }
 
@@ -161,12 +165,29 @@ void OwnCheckpointsOfRun::choose(ChainFacts& facts) {
   facts.had_checkpoints = !search_->remembered.empty();
 }
 
+// It may be the only one, and the block may be killed while it writes it anew. Of a format that does not tell only where there is no
+// copy that could be lost for it.
+void OwnCheckpointsOfRun::keep_what_it_goes_on_from(const OwnCheckpoints& own) const {
+  if (!own.keep || !own.resume || own.resume->path().starts_with(search_->copies + '/')) return;
+  const bool is_kept = std::any_of(search_->remembered.begin(), search_->remembered.end(), [&](const checkpoints::Version& one) {
+    return one.crc == own.resume->crc && one.candidate.bytes == own.resume->candidate.bytes && io::is_file(fs_, one.copy);
+  });
+  if (is_kept) return;
+  checkpoints::KeepRule rule = *own.keep;
+  rule.block = own.keep->block - 1;
+  rule.even_if_unknown = checkpoints::list_copies(fs_, rule.directory, search_->pattern.text()).empty();
+  const auto judged = checkpoints::Judgement(fs_, own.resume->candidate, rule, search_->is_by_trainer).wait();
+  if (!judged.why_no_copy.empty())
+    log_warning("no copy of '{}' is kept: {}; a kill while it is written anew would leave none", own.resume->path(), judged.why_no_copy);
+}
+
 OwnCheckpoints OwnCheckpointsOfRun::for_block(std::uint64_t block, rundir::Permissions permissions,
                                               const std::optional<checkpoints::Version>& resume) const {
   OwnCheckpoints own{*search_, resume, broken_, std::nullopt, intervals_, stops_};
   const std::size_t copies = options_.copies.value_or(search_->pattern.names_one_file() ? copies_by_default : 0);
   if (copies > 0)
     own.keep = checkpoints::KeepRule{search_->copies, block, copies, false, permissions.directory, permissions.file};
+  keep_what_it_goes_on_from(own);
   return own;
 }
 

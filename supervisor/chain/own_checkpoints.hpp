@@ -53,6 +53,7 @@ class OwnCheckpointsOfRun {
 
  private:
   void read_ledgers();
+  void keep_what_it_goes_on_from(const OwnCheckpoints& own) const;
 
   io::FileSystem& fs_;
   rundir::Layout layout_;

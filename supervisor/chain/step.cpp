@@ -129,6 +129,9 @@ Decision no_progress(const ChainFacts& facts, const BlockResult& last) {
   const std::string since = last.own_from       ? checkpoints::describe(*last.own_from)
                             : last.resumed_from ? place(*last.resumed_from)
                                                 : "the beginning";
+  if (last.own_began_again)
+    return {Action::stop, fmt::format("no progress: what block {} wrote has lower numbers than {}, from which it went on: let the program "
+                                      "count on (Keras: initial_epoch), or leave the number out of the pattern of --latest", last.block, since)};
   std::string why = (last.keeps_own ? arithmetic_of_checkpoints : arithmetic)(facts.block_seconds, last.costs);
   if (why.empty()) why = first_one_does_not_fit(facts, last);
   return {Action::stop, fmt::format("no progress: block {} ended without a newer {} than {}{}{}", last.block,

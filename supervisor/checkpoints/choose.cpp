@@ -17,12 +17,23 @@ namespace {
 using nlohmann::json;
 
 constexpr std::uint64_t longest_setting = 1u << 20;
+constexpr const char* not_seen_at_rest =
+    "its program was killed before it was seen at rest, and its format does not tell whether it is whole";
 
 std::string path_of_setting(const std::string& run_directory) { return run_directory + "/checkpoints.json"; }
 
 std::string why_rejected(const Judged& judged, const Search& search) {
   if (judged.finding.state == Wholeness::broken) return judged.finding.reason;
   return changed_since(judged.version, search.remembered);
+}
+
+// Its format does not tell whether it is whole, and no block has seen it at rest: a kill may have left it.
+bool is_doubtful(const Judged& judged, const Search& search) {
+  const Candidate& candidate = judged.version.candidate;
+  if (judged.finding.state != Wholeness::unknown || search.remembered.empty() || candidate.path.starts_with(search.copies + '/'))
+    return false;
+  return std::none_of(search.remembered.begin(), search.remembered.end(),
+                      [&](const Version& one) { return one.candidate.same_version(candidate); });
 }
 
 }  // namespace
@@ -48,14 +59,24 @@ std::string changed_since(const Version& version, const std::vector<Version>& re
 
 Choice choose(io::FileSystem& fs, const Search& search) {
   Choice choice;
+  std::optional<Version> doubtful;   // taken where there is nothing else
+  std::size_t newer_than_doubtful = 0;
   for (const Candidate& candidate : list_candidates(fs, search)) {
     const Judged judged = Judgement(fs, candidate, std::nullopt, search.is_by_trainer).wait();
     const std::string why = why_rejected(judged, search);
-    if (why.empty()) {
+    if (why.empty() && !is_doubtful(judged, search)) {
       choice.newest = judged.version;
       break;
     }
-    choice.rejected.push_back({candidate.path, why});
+    if (why.empty() && !doubtful) {
+      doubtful = judged.version;
+      newer_than_doubtful = choice.rejected.size();
+    }
+    choice.rejected.push_back({candidate.path, why.empty() ? not_seen_at_rest : why});
+  }
+  if (!choice.newest && doubtful) {
+    choice.newest = doubtful;
+    choice.rejected.resize(newer_than_doubtful);
   }
   return choice;
 }

@@ -16,7 +16,7 @@ struct Search {
   // Of a run that started over: what was there then is older, or as old (wall seconds). The others take what is there.
   double since = -std::numeric_limits<double>::infinity();
   std::string copies;               // the directory of the copies of a file that is overwritten in place
-  std::vector<Version> remembered;  // found whole by earlier blocks, newest first
+  std::vector<Version> remembered;  // found whole by earlier blocks, or gone on from, newest first
   bool is_by_trainer = false;       // of Hugging Face, as the user says
 };
 

@@ -19,12 +19,21 @@ bool must_hold_something(const std::string& name, int depth) { return depth == 0
 
 // These begin with more than a few bytes, and never with zeros, which a crash of the machine may leave.
 void check_begins(const std::string& name, std::string_view head) {
-  constexpr std::string_view endings[] = {".pt", ".pth", ".h5", ".keras", ".npy", ".npz", ".safetensors"};
+  constexpr std::string_view endings[] = {".pt", ".pth", ".pth.tar", ".ckpt", ".pkl", ".h5", ".keras", ".npy", ".npz", ".safetensors"};
   constexpr std::size_t shortest = 8;
   const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };
   if (std::none_of(std::begin(endings), std::end(endings), ends)) return;
   if (head.size() < shortest || head.find_first_not_of('\0') == head.npos)
     throw Broken{"its beginning was never written, or is lost"};
+}
+
+// A format that nobody knows may begin with some; what a crash of the machine leaves holds nothing else.
+void check_is_not_zeros(Bytes& file, std::string_view head) {
+  constexpr std::uint64_t piece_bytes = 1u << 20;
+  if (head.find_first_not_of('\0') != head.npos) return;
+  for (std::uint64_t at = 0; at < file.size(); at += piece_bytes)
+    if (file.read(at, std::min(piece_bytes, file.size() - at), "its bytes").find_first_not_of('\0') != std::string::npos) return;
+  throw Broken{"it holds nothing but zeros"};
 }
 
 // What torch.save makes of each array, one behind the other; a planner of the user's own may write anything else.
@@ -39,7 +48,9 @@ Finding examine_file(io::FileSystem& fs, const std::string& path, int depth) {
   const std::string name = io::base_name(path), head = file.head(head_bytes);
   if (head.empty() && must_hold_something(name, depth)) throw Broken{"it is empty"};
   check_begins(name, head);
-  if (name.ends_with(".distcp")) return examine_distributed_part(file, head);
+  const bool is_distributed = name.ends_with(".distcp");
+  if (!head.empty() && (is_distributed || must_hold_something(name, depth))) check_is_not_zeros(file, head);
+  if (is_distributed) return examine_distributed_part(file, head);
   if (is_zip(head)) return examine_zip(file, name);
   if (is_hdf5(head)) return examine_hdf5(fs, path, file);
   if (is_numpy(head)) return examine_numpy(file);

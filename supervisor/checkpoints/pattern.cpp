@@ -93,7 +93,10 @@ Pattern::Pattern(const std::string& text) : text_(text) {
     fail(CKPT_ERR_CONFIG, "--latest '{}' names no file: write the directory and a pattern, as in 'checkpoints/*.pt'",
          text);
   names_one_ = std::none_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.expression.has_value(); });
-  wants_best_ = lower(parts_.back().text).find("best") != std::string::npos;
+  const auto asks_for_best = [this](const Part& part) {   // not the literal folders before it
+    return (part.expression || &part == &parts_.back()) && lower(part.text).find("best") != std::string::npos;
+  };
+  wants_best_ = std::any_of(parts_.begin(), parts_.end(), asks_for_best);
 }
 
 std::string Pattern::the_file() const { return without_home_sign(text_); }
@@ -187,7 +190,7 @@ void Pattern::collect(io::FileSystem& fs, const std::string& directory, std::siz
   std::sort(names.begin(), names.end());
   for (const std::string& name : names) {
     Candidate with = found;
-    if ((last && is_left_out(name)) || name.starts_with('.') || !match(part, name, with)) continue;
+    if (is_left_out(name) || name.starts_with('.') || !match(part, name, with)) continue;
     go_on(name, with);
   }
 }

@@ -15,7 +15,7 @@ bool is_newer(const std::optional<Version>& now, const std::optional<Version>& b
   if (!now || !before) return now.has_value();
   if (now->crc == before->crc && now->candidate.bytes == before->candidate.bytes) return false;
   if (now->candidate.order != before->candidate.order) return now->candidate.order > before->candidate.order;
-  return now->candidate.order.empty() && now->candidate.modified > before->candidate.modified;
+  return now->candidate.modified > before->candidate.modified;   // in place, or under a name that has come again
 }
 
 json to_json(const Version& version) {

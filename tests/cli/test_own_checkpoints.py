@@ -161,6 +161,50 @@ def test_a_file_that_is_overwritten_in_place_survives_being_killed_in_the_middle
     assert done.stderr.count("ckpts/last.pt is left out") == kills
 
 
+SAVES_SLOWLY = r"""
+import os, pathlib, signal, sys
+here, before = pathlib.Path(sys.argv[1]), os.environ.get("CKPT_RESUME")
+step = int(pathlib.Path(before).read_bytes().split(b" ")[0]) if before else 0
+print("from", step, flush=True)
+if step >= 20:
+    sys.exit()
+here.write_bytes(b"%d " % (step + 10) + b"x" * 50)          # torn
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_file_that_was_there_before_is_copied_before_it_can_be_lost(training):
+    whole = b"10 " + b"x" * 100
+    (training.work / "last.state").write_bytes(whole)
+    training.tool("ckptrun", "-r", "t", "--latest", "last.state", "--", sys.executable, "-c", SAVES_SLOWLY, "last.state")
+    copies = list((training.run / "kept/checkpoints").iterdir())
+    assert [copy.read_bytes() for copy in copies] == [whole]
+    told = training.tool("ckptrun", "-r", "t", "--check", "--latest", "last.state", "--", sys.executable, "-c", SAVES_SLOWLY, "last.state")
+    assert copies[0].name in told.stdout and "its program was killed before it was seen at rest" in told.stdout + told.stderr
+
+
+def test_a_run_that_went_on_from_a_checkpoint_of_before_does_not_start_over_without_it(training):
+    training.ckptrun(trainer=["--epochs", 2], run="other")
+    first = training.ckptrun(trainer=["--epochs", 5, "--fail-in", 3])
+    assert "starts from model-2.pt" in first.stderr
+    for checkpoint in training.checkpoints.iterdir():
+        checkpoint.write_bytes(checkpoint.read_bytes()[:100])
+    done = training.ckptrun(trainer=["--epochs", 5])
+    assert done.returncode != 0 and "starts from the beginning" not in done.stderr
+    assert training.begun_from()[1:] == [2, 2]
+
+
+def test_numbers_that_come_again_are_progress_where_they_are_overwritten_and_told_where_they_begin_again(tool, work):
+    script = 'n=$(cat count 2>/dev/null || echo 0); echo $((n + 1)) > count; [ $n -lt 3 ] || exit 0; '
+    overwrites = tool("ckptrun", "-r", "same", "--latest", "c/m-{epoch}.txt", "--", "sh", "-c",
+                      script + 'mkdir -p c; sleep 0.02; echo "state $n" > c/m-1.txt; exit 85')
+    assert overwrites.returncode == 0, overwrites.stderr
+    again = tool("ckptrun", "-r", "again", "--latest", "d/m-{epoch}.txt", "--", "sh", "-c",
+                 'mkdir -p d; sleep 0.02; if [ -e d/m-5.txt ]; then echo later > d/m-1.txt; else echo first > d/m-5.txt; fi; exit 85')
+    assert again.returncode != 0
+    assert "has lower numbers than m-5.txt (epoch 5), from which it went on" in again.stderr
+
+
 def test_a_program_that_reads_its_own_file_finds_the_copy_in_its_place(training):
     done = training.tool("ckptrun", "-r", "t", "--latest", "ckpts/last.pt", "--", *TRAINER, "--write-checkpoints-to", "ckpts", "--name",
                          "last.pt", "--epochs", "3", "--torn", training.run / "kept/checkpoints", "--reads-its-own")
@@ -230,6 +274,7 @@ def test_the_checkpoints_of_a_run_are_listed(training):
 @pytest.mark.parametrize("options, word", [
     (["--resume-args", "x"], "--latest"), (["--stop", "checkpoint"], "--latest"), (["--stop", "signal:FOO"], "no signal"),
     (["--latest", "x/*.pt", "--resume-args", "'open"], "quote"), (["--latest", "folder/"], "names no file"),
+    (["--latest", "last.pt", "--verify-resume"], "would write over the checkpoints"),
     (["--latest", "$CHECKPOINTS/*.pt"], "double quotes"), (["--latest", "run-*/last.pt", "--copies", "2"], "names several")])
 def test_options_that_make_no_sense_are_refused(tool, work, options, word):
     done = tool("ckptrun", *options, "--", "true")

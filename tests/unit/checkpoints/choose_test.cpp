@@ -37,6 +37,34 @@ TEST_CASE("the newest whole one is chosen, broken ones are named with the reason
   CHECK(std::filesystem::exists(here.folder.path("model-3.pt")));
 }
 
+TEST_CASE("a file of a format that does not tell is taken once it was seen at rest, or where there is nothing else") {
+  Checkpoints here;
+  here.folder.write("model-1.state", "one");
+  here.folder.write("model-2.state", "tw");
+  REQUIRE(here.choose().newest);
+  CHECK(here.choose().newest->candidate.epoch == 2);
+  Checkpoints only_first;
+  only_first.folder.write("model-1.state", "one");
+  const auto seen = only_first.choose().newest;
+  only_first.search.remembered = {*seen};
+  only_first.folder.write("model-2.state", "tw");
+  const Choice choice = only_first.choose();
+  REQUIRE(choice.newest);
+  CHECK(choice.newest->candidate.epoch == 1);
+  REQUIRE(choice.rejected.size() == 1);
+  CHECK(choice.rejected[0].reason.find("killed before it was seen at rest") != std::string::npos);
+}
+
+TEST_CASE("nothing but zeros is no checkpoint, whatever its name") {
+  for (const char* name : {"model-1.ckpt", "model-1.bin", "model-1.pth.tar", "model-1.state", "model-1.distcp"}) {
+    Checkpoints here;
+    here.folder.write(name, std::string(5000, '\0'));
+    CHECK_FALSE(here.choose().newest);
+    here.folder.write("model-1.bin", std::string(4000, '\0') + "x");
+    CHECK(here.choose().newest);                    // a format of one's own may begin so
+  }
+}
+
 TEST_CASE("what was there when the run started over is not chosen") {
   Checkpoints here;
   here.folder.write("model-300.pt", read_sample("pytorch.pt"));
@@ -81,7 +109,8 @@ TEST_CASE("the same state once more is no newer one") {
   CHECK(is_newer(version(2, 1, 7), std::nullopt));
   CHECK_FALSE(is_newer(std::nullopt, version(2, 1, 7)));
   CHECK(is_newer(version(3, 1, 8), version(2, 2, 7)));
-  CHECK_FALSE(is_newer(version(2, 5, 8), version(2, 2, 7)));
+  CHECK(is_newer(version(2, 5, 8), version(2, 2, 7)));         // under a name that has come again
+  CHECK_FALSE(is_newer(version(2, 1, 8), version(2, 2, 7)));
   CHECK_FALSE(is_newer(version(3, 5, 7), version(2, 2, 7)));
 }
 

@@ -30,6 +30,19 @@ void write_in_order(const Folder& folder, const Names& files) {
 
 }  // namespace
 
+TEST_CASE("temporaries and the best one are left out in folders that the pattern only describes, too") {
+  const Folder folder;
+  for (const std::string name : {"best", "run", "checkpoint-5.tmp"}) {
+    std::filesystem::create_directory(folder.path(name));
+    folder.write(name + "/ckpt.pt", "x");
+  }
+  const auto found = Pattern(folder.path("*/ckpt.pt")).list(io::file_system());
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].path == folder.path("run/ckpt.pt"));
+  CHECK(Pattern(folder.path("best/*.pt")).list(io::file_system()).size() == 1);
+  CHECK(Pattern(folder.path("*best*/ckpt.pt")).list(io::file_system()).size() == 1);
+}
+
 TEST_CASE("the newest by time comes first, temporaries, hidden files and the best one are left out") {
   const Folder folder;
   write_in_order(
