@@ -38,7 +38,8 @@ std::optional<Candidate> CheckpointWatch::find_new() {
   has_matched_ = has_matched_ || !there.empty();
   for (const Candidate& candidate : there) {
     if (known && !comes_after(candidate, known->candidate)) break;
-    if (candidate.modified > own_.search.since && !is_known(candidate)) return candidate;
+    if (candidate.modified <= own_.search.since || is_known(candidate)) continue;
+    if (checkpoints::why_not_yet(fs_, candidate.path).empty()) return candidate;
   }
   return std::nullopt;
 }

@@ -2,7 +2,6 @@
 // Checkpoints that are directories: Hugging Face's, torch.distributed.checkpoint's, Orbax's; and any other, whose files
 // must all be whole.
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "checkpoints/beside.hpp"
 #include "checkpoints/formats.hpp"
 #include "checkpoints/names.hpp"
 #include "io/publish.hpp"
@@ -97,49 +97,6 @@ void check_distributed(io::FileSystem& fs, const std::string& directory, const N
 
 constexpr const char* state_of_trainer = "trainer_state.json";  // of Hugging Face, written last
 
-std::string without_digits(std::string name) {
-  std::erase_if(name, [](unsigned char c) { return std::isdigit(c) != 0; });
-  return name;
-}
-
-// The directories beside this one, whose names differ by numbers only: checkpoints of the same program.
-Names checkpoints_beside(io::FileSystem& fs, const std::string& path) {
-  const std::string name = io::base_name(path), parent = io::parent_directory(path);
-  Names beside;
-  static_cast<void>(fs.list(parent, beside));
-  std::erase_if(beside, [&](const std::string& other) {
-    return other == name || without_digits(other) != without_digits(name) || !io::is_directory(fs, parent + '/' + other);
-  });
-  for (std::string& other : beside) other = parent + '/' + other;
-  return beside;
-}
-
-// Of a file in a checkpoint, whatever step, rank or loss its name tells.
-std::string kind_of(std::string name) {
-  std::erase_if(name, [](unsigned char c) { return std::isalpha(c) == 0 || c == 'e'; });
-  return name;
-}
-
-// Where nothing marks the end: what all the others have, this one will have, too.
-void check_is_like_others(io::FileSystem& fs, const std::string& path, const Names& names) {
-  const Names beside = checkpoints_beside(fs, path);
-  std::map<std::string, std::pair<std::size_t, std::string>> kinds;  // how many have it, and one name
-  for (const std::string& other : beside) {
-    Names inside;
-    if (fs.list(other, inside) != 0) return;
-    std::map<std::string, std::string> of_other;
-    for (const std::string& name : inside)
-      if (holds_state(name)) of_other.emplace(kind_of(name), name);
-    for (const auto& [kind, name] : of_other) kinds[kind] = {kinds[kind].first + 1, name};
-  }
-  for (const auto& [kind, found] : kinds) {
-    const bool is_here = has_any(names, [&, &wanted = kind](const std::string& name) { return kind_of(name) == wanted; });
-    if (found.first == beside.size() && !is_here)
-      throw Broken{fmt::format("{}, which the checkpoints beside it have, is missing: it was cut short, or is still being "
-                               "written", found.second)};
-  }
-}
-
 // Of what the Trainer writes first nothing tells that more will come, but for the checkpoints before it.
 bool is_beside_one_of_trainer(io::FileSystem& fs, const std::string& path) {
   return has_any(checkpoints_beside(fs, path), [&](const std::string& other) {
@@ -195,6 +152,7 @@ Finding examine_directory(io::FileSystem& fs, const std::string& path, int depth
   if (const int error = fs.list(path, names)) fail_io(error, "cannot read '{}'", path);
   if (depth > deepest_folder || names.size() > most_files) throw Broken{"it has too many files, or folders in folders"};
   if (names.empty() && depth == 0) throw Broken{"it is empty"};
+  if (const std::string why = depth == 0 ? why_not_yet(fs, path) : ""; !why.empty()) throw Broken{why};
   Finding finding{Wholeness::unknown, format_of(fs, path, names, depth), ""};
   if (finding.format == "torch.distributed.checkpoint") check_distributed(fs, path, names);
   if (finding.format == "Hugging Face") {
@@ -202,7 +160,7 @@ Finding examine_directory(io::FileSystem& fs, const std::string& path, int depth
     check_is_finished(names);
   }
   if (depth == 0) check_more_than_description(names);
-  if (depth == 0 && finding.format == "directory") check_is_like_others(fs, path, names);
+  if (depth == 0 && finding.format == "directory") check_is_like_others(fs, path);
   check_numbered_shards(names);
   if (finding.format == "Orbax") finding.state = Wholeness::whole;  // the mark is written when all is there
   for (const std::string& name : names) {

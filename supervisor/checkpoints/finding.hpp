@@ -28,4 +28,8 @@ struct Finding {
 // Trainer's, of whose first files alone nothing tells that more will come.
 Finding examine(io::FileSystem& fs, const std::string& path, bool is_by_trainer = false);
 
+// Of a directory that is newer than the one that a tracker beside it names, as Megatron and DeepSpeed write last (empty: none
+// is). It may be named later, though nothing in it changes.
+std::string why_not_yet(io::FileSystem& fs, const std::string& path);
+
 }  // namespace ckpt::checkpoints

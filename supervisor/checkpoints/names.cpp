@@ -15,7 +15,33 @@ constexpr std::string_view unfinished_parts[] = {".tmp-", ".tmp.", ".orbax-check
 constexpr std::string_view endings_of_state[] = {".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".h5", ".keras", ".npy",
                                                  ".npz", ".pkl", ".metadata"};
 
+bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+
+// Without the zeros before it; `text` goes on behind it.
+std::string_view take_number(std::string_view& text) noexcept {
+  const auto end = static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_digit) - text.begin());
+  std::string_view number = text.substr(0, end);
+  number.remove_prefix(std::min(number.find_first_not_of('0'), number.size()));
+  text.remove_prefix(end);
+  return number;
+}
+
 }  // namespace
+
+int compare_naturally(std::string_view one, std::string_view other) noexcept {
+  while (!one.empty() && !other.empty()) {
+    if (is_digit(one.front()) && is_digit(other.front())) {
+      const std::string_view number = take_number(one), than = take_number(other);
+      if (number.size() != than.size()) return number.size() < than.size() ? -1 : 1;
+      if (const int order = number.compare(than)) return order;
+    } else {
+      if (one.front() != other.front()) return one.front() < other.front() ? -1 : 1;
+      one.remove_prefix(1);
+      other.remove_prefix(1);
+    }
+  }
+  return one.compare(other);
+}
 
 bool holds_state(std::string_view name) noexcept {
   return std::any_of(std::begin(endings_of_state), std::end(endings_of_state),

@@ -14,4 +14,7 @@ bool holds_state(std::string_view name) noexcept;
 // What is unfinished, whatever is hidden, and lists of checkpoints (TensorFlow's file "checkpoint").
 bool is_no_checkpoint(std::string_view name) noexcept;
 
+// Below, equal to or above 0, as strcmp; digits are compared as numbers: "m-10" after "m-9".
+int compare_naturally(std::string_view one, std::string_view other) noexcept;
+
 }  // namespace ckpt::checkpoints

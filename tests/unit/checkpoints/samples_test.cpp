@@ -215,6 +215,53 @@ TEST_CASE("a directory that lacks what all the others have was not finished") {
   CHECK(examine(folder.path("epoch_2")).state == Wholeness::unknown);   // ema.pt is not in all the others
 }
 
+TEST_CASE("a directory that lacks the files of a rank, in whatever folder, was not finished") {
+  const Folder folder;
+  const auto write = [&](const std::string& directory, std::initializer_list<const char*> names) {
+    for (const std::string name : names) {
+      std::filesystem::create_directories(std::filesystem::path(folder.path(directory + '/' + name)).parent_path());
+      folder.write(directory + '/' + name, read_sample("pytorch.pt"));
+    }
+  };
+  for (const char* whole : {"iter_0000100", "iter_0000200"})
+    write(whole, {"mp_rank_00/model.pt", "mp_rank_00/distrib_optim.pt", "mp_rank_01/model.pt", "mp_rank_01/distrib_optim.pt"});
+  write("iter_0000300", {"mp_rank_00/model.pt", "mp_rank_00/distrib_optim.pt"});
+  CHECK(examine(folder.path("iter_0000300")).reason ==
+        "of the 2 files like mp_rank_01/distrib_optim.pt that the checkpoints beside it have only 1 is there: it was cut short, "
+        "or is still being written");
+  write("iter_0000300", {"mp_rank_01/model.pt"});
+  CHECK(examine(folder.path("iter_0000300")).state == Wholeness::broken);
+  write("iter_0000300", {"mp_rank_01/distrib_optim.pt"});
+  CHECK(examine(folder.path("iter_0000300")).state == Wholeness::unknown);
+  write("iter_0000300", {"mp_rank_02/model.pt", "mp_rank_02/distrib_optim.pt", "ema.pt"});
+  CHECK(examine(folder.path("iter_0000300")).state == Wholeness::unknown);  // more is not less
+
+  write("global_step100", {"mp_rank_00_model_states.pt", "zero_pp_rank_0_optim_states.pt", "zero_pp_rank_1_optim_states.pt"});
+  write("global_step200", {"mp_rank_00_model_states.pt", "zero_pp_rank_0_optim_states.pt"});
+  CHECK(examine(folder.path("global_step200")).state == Wholeness::broken);
+  write("global_step200", {"zero_pp_rank_1_optim_states.pt"});
+  CHECK(examine(folder.path("global_step200")).state == Wholeness::unknown);
+}
+
+TEST_CASE("a directory that Megatron's or DeepSpeed's tracker does not name yet was not finished") {
+  const Folder folder;
+  for (const char* name : {"iter_0000090", "iter_0000100", "global_step90", "global_step100"}) {
+    std::filesystem::create_directories(folder.path(name));
+    folder.write(std::string(name) + "/model.pt", read_sample("pytorch.pt"));
+  }
+  const auto [tracker, before, now, path] = GENERATE(table<std::string, std::string, std::string, std::string>(
+      {{"latest_checkpointed_iteration.txt", "90", "100\n", "iter_0000100"},
+       {"latest", "global_step90", "global_step100", "global_step100"}}));
+  CHECK(examine(folder.path(path)).state == Wholeness::unknown);
+  folder.write(tracker, before);
+  CHECK(examine(folder.path(path)).reason ==
+        "it is not named by " + tracker + " yet: it was cut short, or is still being written");
+  folder.write(tracker, now);
+  CHECK(examine(folder.path(path)).state == Wholeness::unknown);
+  folder.write(tracker, GENERATE("release", "", "of somebody else"));
+  CHECK(examine(folder.path(path)).state == Wholeness::unknown);
+}
+
 TEST_CASE("a folder in a directory may be empty, as the assets of a SavedModel") {
   const Folder folder;
   std::filesystem::create_directories(folder.path("saved-1/assets"));

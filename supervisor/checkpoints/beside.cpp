@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoints/beside.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <map>
+#include <optional>
+
+#include "base/error.hpp"
+#include "checkpoints/bytes.hpp"
+#include "checkpoints/finding.hpp"
+#include "checkpoints/names.hpp"
+#include "io/publish.hpp"
+
+namespace ckpt::checkpoints {
+namespace {
+
+using Names = std::vector<std::string>;
+
+constexpr std::string_view tracker_of_megatron = "latest_checkpointed_iteration.txt", tracker_of_deepspeed = "latest";
+constexpr std::uint64_t longest_tracker = 4096;
+
+std::string without_digits(std::string name) {
+  std::erase_if(name, [](unsigned char c) { return std::isdigit(c) != 0; });
+  return name;
+}
+
+// Of a file in a checkpoint, whatever step, rank or loss its name and those of its folders tell.
+std::string kind_of(std::string path) {
+  std::erase_if(path, [](unsigned char c) { return c != '/' && (std::isalpha(c) == 0 || c == 'e'); });
+  return path;
+}
+
+struct Kind {
+  std::size_t count = 0;
+  std::string name;  // one of them
+};
+using Kinds = std::map<std::string, Kind>;
+
+// False: not all of it can be read.
+bool count_states(io::FileSystem& fs, const std::string& path, const std::string& below, int depth, Kinds& kinds) {
+  Names names;
+  if (depth > deepest_folder || fs.list(path, names) != 0) return false;
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) {
+    if (io::is_directory(fs, path + '/' + name)) {
+      if (!count_states(fs, path + '/' + name, below + name + '/', depth + 1, kinds)) return false;
+    } else if (holds_state(name)) {
+      Kind& kind = kinds[kind_of(below + name)];
+      ++kind.count;
+      kind.name = below + name;
+    }
+  }
+  return true;
+}
+
+// What all have: of each kind as many as the one with the fewest.
+Kinds common_of(const Kinds& one, const Kinds& other) {
+  Kinds common;
+  for (const auto& [kind, found] : one)
+    if (const auto same = other.find(kind); same != other.end())
+      common[kind] = found.count <= same->second.count ? found : same->second;
+  return common;
+}
+
+std::string read_tracker(io::FileSystem& fs, const std::string& path) try {
+  if (!io::is_file(fs, path)) return {};
+  std::string text = io::read_file(fs, path, longest_tracker);
+  text.erase(std::min(text.find_last_not_of(" \t\r\n") + 1, text.size()));
+  return text;
+} catch (const Error&) {
+  return {};
+}
+
+std::optional<std::uint64_t> number_of(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(number) : std::nullopt;
+}
+
+// "iter_0000300" is newer than "200"; a tracker that says "release" says nothing.
+bool is_after_iteration(const std::string& name, const std::string& named) {
+  constexpr std::string_view beginning = "iter_";
+  if (!name.starts_with(beginning)) return false;
+  const auto iteration = number_of(std::string_view(name).substr(beginning.size())), latest = number_of(named);
+  return iteration && latest && *iteration > *latest;
+}
+
+// A file `latest` may be anybody's: that of DeepSpeed holds the name of a checkpoint like this one.
+bool is_after_name(const std::string& name, const std::string& named) {
+  return without_digits(name) == without_digits(named) && compare_naturally(name, named) > 0;
+}
+
+}  // namespace
+
+std::vector<std::string> checkpoints_beside(io::FileSystem& fs, const std::string& path) {
+  const std::string name = io::base_name(path), parent = io::parent_directory(path);
+  Names beside;
+  static_cast<void>(fs.list(parent, beside));
+  std::erase_if(beside, [&](const std::string& other) {
+    return other == name || without_digits(other) != without_digits(name) || !io::is_directory(fs, parent + '/' + other);
+  });
+  for (std::string& other : beside) other = parent + '/' + other;
+  return beside;
+}
+
+void check_is_like_others(io::FileSystem& fs, const std::string& path) {
+  std::optional<Kinds> common;
+  for (const std::string& other : checkpoints_beside(fs, path)) {
+    Kinds kinds;
+    if (!count_states(fs, other, "", 0, kinds)) return;
+    common = common ? common_of(*common, kinds) : kinds;
+  }
+  Kinds here;
+  if (!common || !count_states(fs, path, "", 0, here)) return;
+  constexpr const char* why = "it was cut short, or is still being written";
+  for (const auto& [kind, wanted] : *common) {
+    const std::size_t found = here[kind].count;
+    if (found == 0) throw Broken{fmt::format("{}, which the checkpoints beside it have, is missing: {}", wanted.name, why)};
+    if (found < wanted.count)
+      throw Broken{fmt::format("of the {} files like {} that the checkpoints beside it have only {} {} there: {}", wanted.count,
+                               wanted.name, found, found == 1 ? "is" : "are", why)};
+  }
+}
+
+std::string why_not_yet(io::FileSystem& fs, const std::string& path) {
+  const std::string name = io::base_name(path), parent = io::parent_directory(path) + '/';
+  const auto reason = [](std::string_view tracker) {
+    return fmt::format("it is not named by {} yet: it was cut short, or is still being written", tracker);
+  };
+  if (is_after_iteration(name, read_tracker(fs, parent + std::string(tracker_of_megatron)))) return reason(tracker_of_megatron);
+  if (is_after_name(name, read_tracker(fs, parent + std::string(tracker_of_deepspeed)))) return reason(tracker_of_deepspeed);
+  return {};
+}
+
+}  // namespace ckpt::checkpoints
