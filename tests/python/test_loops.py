@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loops as people write them."""
+import contextlib
 import json
 import pathlib
 import re
@@ -386,3 +387,29 @@ def test_first_lines_of_an_epoch_that_undo_what_was_restored_are_told(what, told
     said = capfd.readouterr().err
     assert ("have run once more" in said) == (told is not None)
     assert told is None or told in said
+
+
+class Counting:
+    def __init__(self):
+        self.passes, self.name = 0, "data"
+
+    def __iter__(self):
+        self.passes += 1
+        self.name = "not UTF-8: \udc80"
+        return iter([self.passes])
+
+
+def test_a_counter_goes_on_where_the_same_object_meets_a_second_run_as_in_a_notebook(open_run):
+    seen, batches = [], Counting()
+    for block in range(3):
+        if block == 2:
+            batches = Counting()             # the kernel was started anew
+        run = open_run()
+        with contextlib.suppress(libckpt.Stopped):
+            for _ in run.epochs(6):
+                for x in run.batches(batches):
+                    seen.append(x)
+                if run.epoch % 2 == 1:
+                    run.stop("the test says so")
+        run.close()
+    assert seen == [1, 2, 3, 4, 5, 6]

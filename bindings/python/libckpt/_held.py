@@ -25,17 +25,19 @@ class Attributes:
     def __init__(self, owner):
         self._owner = weakref.ref(owner)
         self._made = plain_attributes(owner)
+        self._restored: set[str] = set()       # in a notebook they may have been changed by the run before
 
     def is_of(self, value) -> bool:
         return self._owner() is value
 
     def state(self) -> dict:
         return {name: value for name, value in plain_attributes(self._owner()).items()
-                if name not in self._made or not is_same(self._made[name], value)}
+                if name in self._restored or name not in self._made or not is_same(self._made[name], value)}
 
     def put_back(self, state: dict):
         if not all(isinstance(name, str) and not name.startswith("__") and type(value) in PLAIN for name, value in state.items()):
             raise ValueError("attributes")
+        self._restored |= state.keys()
         owner = self._owner()
         if owner is not None:
             now = plain_attributes(owner)
@@ -44,7 +46,12 @@ class Attributes:
 
 def plain_attributes(owner) -> dict:
     return {name: value for name, value in getattr(owner, "__dict__", {}).items()
-            if type(value) in PLAIN and not name.startswith("__")}
+            if type(value) in PLAIN and not name.startswith("__") and not (type(value) is str and has_lone_surrogates(value))}
+
+
+def has_lone_surrogates(text: str) -> bool:
+    """As in the name of a file that is not UTF-8: JSON has none."""
+    return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def is_same(a, b) -> bool:
