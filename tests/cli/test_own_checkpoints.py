@@ -283,6 +283,14 @@ def test_options_that_make_no_sense_are_refused(tool, work, options, word):
     assert not (work / "ckpt-runs").exists()
 
 
+def test_a_checkpoint_that_a_tracker_names_late_is_seen(tool, work):
+    save = "mkdir -p c/global_step{0}; echo {0} > c/global_step{0}/state; sleep 1; echo global_step{0} > c/latest; "
+    done = tool("ckptrun", "-r", "t", "--latest", "c/global_step{step}", "--resume-args", "{resume}", "--", "sh", "-c",
+                save.format(1) + save.format(2) + "sleep 1; mkdir c/global_step3; echo 3 > c/global_step3/state; exit 1")
+    assert "is not named by latest yet" in done.stderr
+    assert "block 2 starts from global_step2" in done.stderr
+
+
 ONE_EPOCH_AT_A_TIME = "mkdir -p ckpts; n=$(ls ckpts | wc -l); echo $n > ckpts/model-$((n + 1)).txt; sleep 0.1"
 
 
