@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cerrno>
-#include <iterator>
+#include <initializer_list>
+#include <string_view>
 
 #include "base/error.hpp"
 #include "checkpoints/finding.hpp"
@@ -13,27 +14,49 @@ namespace ckpt::checkpoints {
 namespace {
 
 constexpr std::uint64_t head_bytes = 16;
+constexpr std::string_view name_of_manifest = "manifest.ocdbt";
 
-// Marks and small text beside the arrays may be empty.
-bool must_hold_something(const std::string& name, int depth) { return depth == 0 || holds_state(name); }
-
-// These begin with more than a few bytes, and never with zeros, which a crash of the machine may leave.
-void check_begins(const std::string& name, std::string_view head) {
-  constexpr std::string_view endings[] = {".pt", ".pth", ".pth.tar", ".ckpt", ".pkl", ".h5", ".keras", ".npy", ".npz", ".safetensors"};
-  constexpr std::size_t shortest = 8;
-  const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };
-  if (std::none_of(std::begin(endings), std::end(endings), ends)) return;
-  if (head.size() < shortest || head.find_first_not_of('\0') == head.npos)
-    throw Broken{"its beginning was never written, or is lost"};
+bool has_any_ending(std::string_view name, std::initializer_list<std::string_view> endings) {
+  return std::any_of(endings.begin(), endings.end(), [&](std::string_view ending) { return name.ends_with(ending); });
 }
 
-// A format that nobody knows may begin with some; what a crash of the machine leaves holds nothing else.
-void check_is_not_zeros(Bytes& file, std::string_view head) {
-  constexpr std::uint64_t piece_bytes = 1u << 20;
-  if (head.find_first_not_of('\0') != head.npos) return;
-  for (std::uint64_t at = 0; at < file.size(); at += piece_bytes)
-    if (file.read(at, std::min(piece_bytes, file.size() - at), "its bytes").find_first_not_of('\0') != std::string::npos) return;
-  throw Broken{"it holds nothing but zeros"};
+// Files of Orbax's tables: "manifest.ocdbt", and "d/" with names of 32 digits.
+bool is_of_tables(const std::string& path) {
+  constexpr std::size_t digits = 32;
+  const std::string name = io::base_name(path);
+  if (name == name_of_manifest) return true;
+  return name.size() == digits && name.find_first_not_of("0123456789abcdef") == name.npos &&
+         io::base_name(io::parent_directory(path)) == "d";
+}
+
+// Marks, small text and arrays of no format beside the others may be empty, or zeros.
+bool must_hold_something(const std::string& path, int depth) {
+  const std::string name = io::base_name(path);
+  return depth == 0 || holds_state(name) || is_of_tables(path);
+}
+
+// What a crash of the machine may leave. Of any other file the first piece tells.
+bool is_nothing_but_zeros(Bytes& file) {
+  constexpr std::uint64_t piece = 64u << 10;
+  for (std::uint64_t at = 0; at < file.size(); at += piece)
+    if (file.read(at, std::min(piece, file.size() - at), "content").find_first_not_of('\0') != std::string::npos) return false;
+  return file.size() > 0;
+}
+
+bool is_old_tar(Bytes& file) {  // of the first PyTorch
+  constexpr std::uint64_t mark_at = 257, header_bytes = 512;
+  return file.size() >= header_bytes && file.read(mark_at, 5, "head") == "ustar";
+}
+
+// These begin with more than a few bytes, and never with zeros. A .ckpt is anybody's, but nobody's is as short as that.
+void check_begins(Bytes& file, const std::string& name, std::string_view head, int depth) {
+  constexpr std::size_t shortest = 8, shortest_of_any = 4;
+  const bool has_mark = has_any_ending(name, {".pt", ".pth", ".pth.tar", ".h5", ".keras", ".npy", ".npz", ".safetensors"});
+  const bool is_lost = has_mark && (head.size() < shortest || head.find_first_not_of('\0') == head.npos);
+  const bool is_short = name.ends_with(".ckpt") && head.size() < shortest_of_any;
+  const bool is_foreign = depth > 0 && is_by_torch(name) && !is_zip(head) && !is_pickle(head) && !is_old_tar(file);
+  const bool is_no_manifest = name == name_of_manifest && !is_ocdbt(head);
+  if (is_lost || is_short || is_foreign || is_no_manifest) throw Broken{"its beginning was never written, or is lost"};
 }
 
 // What torch.save makes of each array, one behind the other; a planner of the user's own may write anything else.
@@ -46,10 +69,11 @@ Finding examine_distributed_part(Bytes& file, std::string_view head) {
 Finding examine_file(io::FileSystem& fs, const std::string& path, int depth) {
   Bytes file(fs, path);
   const std::string name = io::base_name(path), head = file.head(head_bytes);
-  if (head.empty() && must_hold_something(name, depth)) throw Broken{"it is empty"};
-  check_begins(name, head);
-  const bool is_distributed = name.ends_with(".distcp");
-  if (!head.empty() && (is_distributed || must_hold_something(name, depth))) check_is_not_zeros(file, head);
+  const bool must_hold = must_hold_something(path, depth), is_distributed = name.ends_with(".distcp");
+  if (must_hold && head.empty()) throw Broken{"it is empty"};
+  if ((must_hold || is_distributed) && is_nothing_but_zeros(file))
+    throw Broken{"it holds nothing but zeros: what was in it was never written, or is lost"};
+  check_begins(file, name, head, depth);
   if (is_distributed) return examine_distributed_part(file, head);
   if (is_zip(head)) return examine_zip(file, name);
   if (is_hdf5(head)) return examine_hdf5(fs, path, file);

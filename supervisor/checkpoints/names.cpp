@@ -13,7 +13,11 @@ constexpr std::string_view unfinished_beginnings[] = {"tmp-", "tmp_", "tmp.", "t
 constexpr std::string_view unfinished_parts[] = {".tmp-", ".tmp.", ".orbax-checkpoint-tmp"};
 
 constexpr std::string_view endings_of_state[] = {".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".h5", ".keras", ".npy",
-                                                 ".npz", ".pkl", ".metadata"};
+                                                 ".npz", ".pkl", ".metadata", ".pth.tar"};
+
+constexpr std::string_view beginnings_by_torch[] = {"optimizer", "scheduler", "scaler", "rng_state", "random_states_",
+                                                    "training_args", "pytorch_model", "model_optim_rng",
+                                                    "distrib_optim", "mp_rank_", "zero_pp_rank_", "bf16_zero_pp_rank_"};
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
@@ -46,6 +50,13 @@ int compare_naturally(std::string_view one, std::string_view other) noexcept {
 bool holds_state(std::string_view name) noexcept {
   return std::any_of(std::begin(endings_of_state), std::end(endings_of_state),
                      [&](std::string_view ending) { return name.ends_with(ending); });
+}
+
+bool is_by_torch(std::string_view name) noexcept {
+  constexpr std::string_view endings[] = {".pt", ".pth", ".bin", ".pkl"};
+  return std::any_of(std::begin(endings), std::end(endings), [&](std::string_view ending) { return name.ends_with(ending); }) &&
+         std::any_of(std::begin(beginnings_by_torch), std::end(beginnings_by_torch),
+                     [&](std::string_view beginning) { return name.starts_with(beginning); });
 }
 
 bool is_unfinished_name(std::string_view name) noexcept {

@@ -11,6 +11,8 @@ namespace ckpt::checkpoints {
 bool is_unfinished_name(std::string_view name) noexcept;
 // A file of arrays or the like, which is never empty: "model.pt", "optimizer.bin", "random_states_0.pkl".
 bool holds_state(std::string_view name) noexcept;
+// In a directory: what Hugging Face's Trainer, accelerate, Megatron and DeepSpeed write by torch.save.
+bool is_by_torch(std::string_view name) noexcept;
 // What is unfinished, whatever is hidden, and lists of checkpoints (TensorFlow's file "checkpoint").
 bool is_no_checkpoint(std::string_view name) noexcept;
 

@@ -69,6 +69,31 @@ TEST_CASE("a file of which a crash of the machine left zeros, or a few bytes, is
   CHECK(examine(folder.path(name)).state == Wholeness::broken);
 }
 
+TEST_CASE("a file of nothing but zeros is broken whatever its name") {
+  const Folder folder;
+  const std::string name = GENERATE("x.ckpt", "x.pth.tar", "x.bin", "x.pkl", "x.distcp", "restart.dat");
+  folder.write(name, std::string(200'000, '\0'));
+  CHECK(examine(folder.path(name)).reason == "it holds nothing but zeros: what was in it was never written, or is lost");
+  folder.write("border.dat", std::string(100'000, '\0') + 'x' + std::string(100'000, '\0'));  // a grid at rest at its border
+  CHECK(examine(folder.path("border.dat")).state == Wholeness::unknown);
+  folder.write("x.ckpt", "PK\3");
+  CHECK(examine(folder.path("x.ckpt")).state == Wholeness::broken);
+  folder.write("x.ckpt", "of a program of its own");
+  CHECK(examine(folder.path("x.ckpt")).state == Wholeness::unknown);
+}
+
+TEST_CASE("in a directory what is known to be PyTorch's begins so, and nothing that holds state is zeros") {
+  const Folder folder;
+  const std::string name = GENERATE("optimizer.bin", "scheduler.bin", "random_states_0.pkl", "pytorch_model.bin");
+  std::filesystem::create_directories(folder.path("step-1/d"));
+  folder.write("step-1/" + name, read_sample("pytorch.pt"));
+  folder.write("step-1/other.bin", "of a program of its own");
+  folder.write("step-1/momentum.dat", std::string(100, '\0'));
+  CHECK(examine(folder.path("step-1")).state == Wholeness::unknown);
+  folder.write("step-1/" + name, GENERATE(std::string(1000, '\0'), std::string("of nobody")));
+  CHECK(examine(folder.path("step-1")).state == Wholeness::broken);
+}
+
 TEST_CASE("every flipped bit in a tensor of PyTorch is found, which torch.load does not do") {
   std::string bytes = read_sample("pytorch.pt");
   const std::size_t head = bytes.find("/data/0") - std::string("pytorch").size() - 30;
@@ -286,6 +311,10 @@ TEST_CASE("Orbax says by a file that all is there, and its tables have checksums
       REQUIRE(examine(path).state == Wholeness::broken);
       folder.write(file, bytes.substr(0, at));
       REQUIRE(examine(path).state == Wholeness::broken);
+    }
+    for (const std::string& lost : {std::string(), std::string(bytes.size(), '\0')}) {
+      folder.write(file, lost);
+      CHECK(examine(path).state == Wholeness::broken);
     }
     folder.write(file, bytes);
   }
