@@ -93,10 +93,6 @@ Pattern::Pattern(const std::string& text) : text_(text) {
     fail(CKPT_ERR_CONFIG, "--latest '{}' names no file: write the directory and a pattern, as in 'checkpoints/*.pt'",
          text);
   names_one_ = std::none_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.expression.has_value(); });
-  const auto asks_for_best = [this](const Part& part) {   // not the literal folders before it
-    return (part.expression || &part == &parts_.back()) && lower(part.text).find("best") != std::string::npos;
-  };
-  wants_best_ = std::any_of(parts_.begin(), parts_.end(), asks_for_best);
 }
 
 std::string Pattern::the_file() const { return without_home_sign(text_); }
@@ -155,8 +151,12 @@ bool Pattern::matches(const std::string& path) const {
   return true;
 }
 
-bool Pattern::is_left_out(const std::string& name) const {
-  return is_no_checkpoint(name) || (!wants_best_ && lower(name).find("best") != std::string::npos);
+// Unless the part asks for it. A folder may be called "checkpoint".
+bool Pattern::is_left_out(const Part& part, const std::string& name, bool is_folder) {
+  const auto is_best = [](const std::string& text) { return lower(text).find("best") != std::string::npos; };
+  if (name.starts_with('.') || (is_best(name) && !is_best(part.text))) return true;
+  if (is_unfinished_name(name)) return !is_unfinished_name(part.text);
+  return !is_folder && is_no_checkpoint(name);
 }
 
 void Pattern::add(io::FileSystem& fs, Candidate found, std::vector<Candidate>& all) const {
@@ -190,7 +190,7 @@ void Pattern::collect(io::FileSystem& fs, const std::string& directory, std::siz
   std::sort(names.begin(), names.end());
   for (const std::string& name : names) {
     Candidate with = found;
-    if (is_left_out(name) || name.starts_with('.') || !match(part, name, with)) continue;
+    if (is_left_out(part, name, !last) || !match(part, name, with)) continue;
     go_on(name, with);
   }
 }

@@ -45,7 +45,8 @@ class Pattern {
   bool names_one_file() const noexcept { return names_one_; }
   std::string the_file() const;  // that it names
   bool matches(const std::string& path) const;
-  // What is no checkpoint by its name is left out, and so is '*best*' where the pattern does not say best. Newest first.
+  // What is no checkpoint by its name, or in a folder whose name a sign has matched and tells so, is left out, and so is
+  // '*best*', where that part of the pattern does not ask for it. Newest first.
   std::vector<Candidate> list(io::FileSystem& fs) const;
 
  private:
@@ -60,11 +61,11 @@ class Pattern {
                std::vector<Candidate>& all) const;
   bool match(const Part& part, const std::string& name, Candidate& found) const;
   void add(io::FileSystem& fs, Candidate found, std::vector<Candidate>& all) const;
-  bool is_left_out(const std::string& name) const;
+  static bool is_left_out(const Part& part, const std::string& name, bool is_folder);
 
   std::string text_;
   std::vector<Part> parts_;
-  bool absolute_ = false, names_one_ = true, wants_best_ = false;
+  bool absolute_ = false, names_one_ = true;
 };
 
 }  // namespace ckpt::checkpoints

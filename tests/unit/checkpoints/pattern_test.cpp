@@ -30,19 +30,6 @@ void write_in_order(const Folder& folder, const Names& files) {
 
 }  // namespace
 
-TEST_CASE("temporaries and the best one are left out in folders that the pattern only describes, too") {
-  const Folder folder;
-  for (const std::string name : {"best", "run", "checkpoint-5.tmp"}) {
-    std::filesystem::create_directory(folder.path(name));
-    folder.write(name + "/ckpt.pt", "x");
-  }
-  const auto found = Pattern(folder.path("*/ckpt.pt")).list(io::file_system());
-  REQUIRE(found.size() == 1);
-  CHECK(found[0].path == folder.path("run/ckpt.pt"));
-  CHECK(Pattern(folder.path("best/*.pt")).list(io::file_system()).size() == 1);
-  CHECK(Pattern(folder.path("*best*/ckpt.pt")).list(io::file_system()).size() == 1);
-}
-
 TEST_CASE("the newest by time comes first, temporaries, hidden files and the best one are left out") {
   const Folder folder;
   write_in_order(
@@ -74,6 +61,19 @@ TEST_CASE("patterns reach over folders, and the files of TensorFlow are one chec
   CHECK(names(folder, "version_*/*.ckpt") == Names{"version_0/b.ckpt", "version_1/a.ckpt"});
   CHECK(names(folder, "tf-{step}*") == Names{"tf-3"});
   CHECK(names(folder, "nothing/*.pt").empty());
+}
+
+TEST_CASE("folders that a sign has matched are left out by their names as files are, those that are written out are not") {
+  const Folder folder;
+  for (const char* name : {"checkpoint", "checkpoint-4", "checkpoint-5.tmp", "best", "tmp_run/x"})
+    std::filesystem::create_directories(folder.path(name));
+  write_in_order(folder, {"checkpoint-4/ckpt.pt", "checkpoint/ckpt.pt", "checkpoint-5.tmp/ckpt.pt", "best/ckpt.pt",
+                          "tmp_run/x/ckpt.pt"});
+  CHECK(names(folder, "*/ckpt.pt") == Names{"checkpoint/ckpt.pt", "checkpoint-4/ckpt.pt"});
+  CHECK(names(folder, "best/*.pt") == Names{"best/ckpt.pt"});
+  CHECK(names(folder, "*best*/ckpt.pt") == Names{"best/ckpt.pt"});
+  CHECK(names(folder, "tmp_run/*/ckpt.pt") == Names{"tmp_run/x/ckpt.pt"});
+  CHECK(names(folder, "tmp_*/x/ckpt.pt") == Names{"tmp_run/x/ckpt.pt"});
 }
 
 TEST_CASE("variables in capitals are those of the environment, other words stay what they are") {
