@@ -3,6 +3,7 @@
 // must all be whole.
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -118,9 +119,11 @@ void check_is_finished(const Names& names) {
 }
 
 void check_weights(const Names& names) {
-  const auto is_weights = [](std::string_view name) {
-    return name.ends_with(".safetensors") || name.ends_with(".bin") || name.ends_with(".distcp") ||
-           name.starts_with("global_step") || name.starts_with("pytorch_model");
+  constexpr std::string_view beside_weights[] = {"training_args", "optimizer.", "scheduler.", "scaler.", "rng_state"};
+  const auto is_weights = [&](std::string_view name) {
+    const auto begins = [&](std::string_view beginning) { return name.starts_with(beginning); };
+    if (std::any_of(std::begin(beside_weights), std::end(beside_weights), begins)) return false;
+    return holds_state(name) || name.ends_with(".distcp") || begins("global_step") || begins("pytorch_model");
   };
   if (!has_any(names, is_weights)) throw Broken{no_weights};
 }

@@ -8,9 +8,12 @@ namespace ckpt::checkpoints {
 namespace {
 
 constexpr std::string_view unfinished_endings[] = {".tmp",        ".temp", ".part", ".partial",
-                                                   ".incomplete", ".lock", ".swp",  "~"};
+                                                   ".incomplete", ".lock", ".swp",  "~",     ".saving"};
 constexpr std::string_view unfinished_beginnings[] = {"tmp-", "tmp_", "tmp.", "temp-", "temp."};
 constexpr std::string_view unfinished_parts[] = {".tmp-", ".tmp.", ".orbax-checkpoint-tmp"};
+
+constexpr std::string_view set_aside_endings[] = {".bak", ".old", ".new"};
+constexpr std::string_view set_aside_stems[] = {"_tmp", "-temp", ".temp"};
 
 constexpr std::string_view endings_of_state[] = {".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".h5", ".keras", ".npy",
                                                  ".npz", ".pkl", ".metadata", ".pth.tar"};
@@ -18,6 +21,16 @@ constexpr std::string_view endings_of_state[] = {".pt", ".pth", ".ckpt", ".bin",
 constexpr std::string_view beginnings_by_torch[] = {"optimizer", "scheduler", "scaler", "rng_state", "random_states_",
                                                     "training_args", "pytorch_model", "model_optim_rng",
                                                     "distrib_optim", "mp_rank_", "zero_pp_rank_", "bf16_zero_pp_rank_"};
+
+// "tmp" and eight signs, and whatever ending the caller asked for.
+bool is_of_tempfile(std::string_view name) noexcept {
+  constexpr std::string_view beginning = "tmp";
+  constexpr std::size_t signs = 8;
+  if (!name.starts_with(beginning)) return false;
+  const std::string_view rest = name.substr(beginning.size());
+  const std::size_t end = std::min(rest.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_"), rest.size());
+  return end == signs && (end == rest.size() || rest[end] == '.');
+}
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
@@ -68,8 +81,20 @@ bool is_unfinished_name(std::string_view name) noexcept {
          std::any_of(std::begin(unfinished_parts), std::end(unfinished_parts), holds);
 }
 
+bool is_set_aside_name(std::string_view name) noexcept {
+  const std::string_view stem = name.substr(0, name.rfind('.'));
+  const std::string_view unnumbered = name.substr(0, name.find_last_not_of("0123456789") + 1);
+  const bool is_numbered = unnumbered.size() < name.size() && (unnumbered.ends_with(".part") || unnumbered.ends_with(".tmp"));
+  const bool is_of_emacs = name.size() > 2 && name.front() == '#' && name.back() == '#';
+  const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };
+  const auto stem_ends = [&](std::string_view ending) { return stem.size() < name.size() && stem.ends_with(ending); };
+  return is_unfinished_name(name) || is_numbered || is_of_emacs || is_of_tempfile(name) ||
+         std::any_of(std::begin(set_aside_endings), std::end(set_aside_endings), ends) ||
+         std::any_of(std::begin(set_aside_stems), std::end(set_aside_stems), stem_ends);
+}
+
 bool is_no_checkpoint(std::string_view name) noexcept {
-  return name.starts_with('.') || name == "checkpoint" || is_unfinished_name(name);
+  return name.starts_with('.') || name == "checkpoint" || is_set_aside_name(name);
 }
 
 }  // namespace ckpt::checkpoints

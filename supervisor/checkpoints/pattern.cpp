@@ -54,7 +54,10 @@ bool take_info(io::FileSystem& fs, const std::string& path, Candidate& found, in
 }  // namespace
 
 bool comes_after(const Candidate& one, const Candidate& other) noexcept {
-  return std::tie(one.order, one.modified, one.path) > std::tie(other.order, other.modified, other.path);
+  const auto one_known = std::tie(one.order, one.modified), other_known = std::tie(other.order, other.modified);
+  if (one_known != other_known) return one_known > other_known;
+  const int order = compare_naturally(one.path, other.path);
+  return order != 0 ? order > 0 : one.path > other.path;
 }
 
 std::string describe(const Candidate& candidate) {
@@ -155,7 +158,7 @@ bool Pattern::matches(const std::string& path) const {
 bool Pattern::is_left_out(const Part& part, const std::string& name, bool is_folder) {
   const auto is_best = [](const std::string& text) { return lower(text).find("best") != std::string::npos; };
   if (name.starts_with('.') || (is_best(name) && !is_best(part.text))) return true;
-  if (is_unfinished_name(name)) return !is_unfinished_name(part.text);
+  if (is_set_aside_name(name)) return !is_set_aside_name(part.text);
   return !is_folder && is_no_checkpoint(name);
 }
 

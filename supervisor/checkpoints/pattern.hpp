@@ -26,7 +26,7 @@ struct Candidate {
   }
 };
 
-// By the numbers in the names where the pattern names them, else by time.
+// By the numbers in the names where the pattern names them, else by time; within one tick of the clock by any numbers there.
 bool comes_after(const Candidate& one, const Candidate& other) noexcept;
 // "model-12.pt (epoch 12)"
 std::string describe(const Candidate& candidate);

@@ -39,6 +39,25 @@ TEST_CASE("the newest by time comes first, temporaries, hidden files and the bes
   CHECK(names(folder, "*best*.pt") == Names{"model_best.pt", "best.pt"});
 }
 
+TEST_CASE("what is set aside or temporary by its name is left out, unless asked for, names that only look so are not") {
+  const Folder folder;
+  write_in_order(folder, {"model.bin", "tmpresults.bin", "temperature.bin", "part1.bin", "new.bin", "tmpab12cd_9.bin",
+                          "model_tmp.bin", "model-temp.bin", "model.temp.bin", "model.bin.new", "model.bin.saving",
+                          "model.bin.bak", "model.bin.old", "model.bin.tmp123", "model.bin.part1", "#model.bin#"});
+  CHECK(names(folder, "*") == Names{"new.bin", "part1.bin", "temperature.bin", "tmpresults.bin", "model.bin"});
+  CHECK(names(folder, "*.old") == Names{"model.bin.old"});
+}
+
+TEST_CASE("of what was written at the same time the highest number is the newest") {
+  const Folder folder;
+  write_in_order(folder, {"m-9.pt", "m-10.pt", "m-8.pt"});
+  for (const char* name : {"m-9.pt", "m-10.pt", "m-8.pt"})
+    std::filesystem::last_write_time(folder.path(name), std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+  const auto time = std::filesystem::last_write_time(folder.path("m-9.pt"));
+  for (const char* name : {"m-10.pt", "m-8.pt"}) std::filesystem::last_write_time(folder.path(name), time);
+  CHECK(names(folder, "*.pt") == Names{"m-10.pt", "m-9.pt", "m-8.pt"});
+}
+
 TEST_CASE("numbers in names outrank the time, and are compared as numbers") {
   const Folder folder;
   write_in_order(folder,

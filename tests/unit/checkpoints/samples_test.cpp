@@ -217,6 +217,18 @@ TEST_CASE("Hugging Face's Trainer killed between two files leaves no whole check
   CHECK(examine(folder.path("checkpoint-20")).state == Wholeness::whole);
 }
 
+TEST_CASE("the arguments of a Trainer and the state of its optimizer are no weights") {
+  const Folder folder;
+  std::filesystem::create_directories(folder.path("checkpoint-20"));
+  folder.write("checkpoint-20/trainer_state.json", "{}");
+  for (const char* name : {"training_args.bin", "optimizer.pt", "rng_state_0.pth"})
+    folder.write(std::string("checkpoint-20/") + name, read_sample("pytorch.pt"));
+  CHECK(examine(folder.path("checkpoint-20")).reason == "it has no weights yet (*.safetensors, *.bin)");
+  folder.write("checkpoint-20/model.pth", read_sample("pytorch.pt"));
+  folder.write("checkpoint-20/model.pth.bak", "set aside");
+  CHECK(examine(folder.path("checkpoint-20")).state == Wholeness::whole);
+}
+
 TEST_CASE("a directory without a mark of its end is not whole before it rests, though each file in it is") {
   const Folder folder;
   std::filesystem::create_directories(folder.path("step-1"));
