@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/quantity.hpp"
 #include "base/text.hpp"
 #include "base/working_directory.hpp"
 #include "checkpoints/judgement.hpp"
@@ -35,6 +37,15 @@ double newest_time(io::FileSystem& fs, const Pattern& pattern) {
   double newest = -engine::no_limit;
   for (const Candidate& candidate : pattern.list(fs)) newest = std::max(newest, candidate.modified);
   return newest;
+}
+
+// Where the time gives the order. Some minutes may be the clock of another machine.
+void warn_of_the_future(const Candidate& candidate) {
+  constexpr double tolerated_seconds = 300;
+  const double ahead = candidate.modified - system_clock().wall_seconds();
+  if (!candidate.order.empty() || ahead < tolerated_seconds) return;
+  log_warning("'{0}' is dated {1} in the future: until then nothing that the program writes is newer; give it the time of now: touch '{0}'",
+              candidate.path, format_duration(ahead));
 }
 
 void refuse_expanded(const Setting& before, const Pattern& now) {
@@ -188,6 +199,7 @@ OwnCheckpoints OwnCheckpointsOfRun::for_block(std::uint64_t block, rundir::Permi
   if (copies > 0)
     own.keep = checkpoints::KeepRule{search_->copies, block, copies, false, permissions.directory, permissions.file};
   keep_what_it_goes_on_from(own);
+  if (resume) warn_of_the_future(resume->candidate);
   return own;
 }
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs that write their own checkpoints and know nothing of ckptrun."""
 import json
+import os
 import pathlib
 import sys
+import time
 
 import pytest
 
@@ -203,6 +205,14 @@ def test_numbers_that_come_again_are_progress_where_they_are_overwritten_and_tol
                  'mkdir -p d; sleep 0.02; if [ -e d/m-5.txt ]; then echo later > d/m-1.txt; else echo first > d/m-5.txt; fi; exit 85')
     assert again.returncode != 0
     assert "has lower numbers than m-5.txt (epoch 5), from which it went on" in again.stderr
+
+
+def test_a_checkpoint_from_the_future_is_told(tool, work):
+    (work / "a.state").write_text("epoch 1")
+    os.utime(work / "a.state", (time.time() + 2.5 * 3600,) * 2)
+    done = tool("ckptrun", "-r", "t", "--latest", "*.state", "--", "true")
+    assert "'a.state' is dated 2 h " in done.stderr and "in the future" in done.stderr
+    assert "touch 'a.state'" in done.stderr
 
 
 def test_a_program_that_reads_its_own_file_finds_the_copy_in_its_place(training):
