@@ -52,7 +52,8 @@ class State:
         found: dict[str, Any] = {}
         for name, value in self.objects.items():
             marker = Marker(self.pickled, at_start=self._at_start, is_first=False)
-            found[name] = json.dumps(self._write(marker, name, value)), marker.marks
+            with contextlib.suppress(TypeError):          # what cannot be saved is told when it is
+                found[name] = json.dumps(self._write(marker, name, value)), marker.marks
         return found
 
     def _write(self, writer, name, value):
