@@ -427,7 +427,9 @@ BlockResult RunningBlock::finish(int exec_error) {
   finish_output();
   if (talk_.handle()) note_news();
   const double ended = now();
-  if (watch_ && watch_->settle(killed_ || child_.signal().has_value())) note_checkpoint();
+  // A program that is asked to stop may save, and then die of that very signal.
+  const bool died_unasked = child_.signal().has_value() && asked_ == StopCause::nobody;
+  if (watch_ && watch_->settle(killed_ || died_unasked)) note_checkpoint();
   Seen what = patiently(run_.clock, [this] { return seen(); });
   if (!plan_.done_when.empty() && !what.linked && what.exit_code == 0) what.done = is_done(run_, plan_);
   const Verdict verdict = judge(what);

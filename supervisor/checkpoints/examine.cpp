@@ -71,7 +71,8 @@ Finding examine_file(io::FileSystem& fs, const std::string& path, int depth) {
   const std::string name = io::base_name(path), head = file.head(head_bytes);
   const bool must_hold = must_hold_something(path, depth), is_distributed = name.ends_with(".distcp");
   if (must_hold && head.empty()) throw Broken{"it is empty"};
-  if ((must_hold || is_distributed) && is_nothing_but_zeros(file))
+  const bool is_raw = depth > 0 && name.ends_with(".bin") && !is_by_torch(name);   // numbers without a head may well be zeros
+  if ((must_hold || is_distributed) && !is_raw && is_nothing_but_zeros(file))
     throw Broken{"it holds nothing but zeros: what was in it was never written, or is lost"};
   check_begins(file, name, head, depth);
   if (is_distributed) return examine_distributed_part(file, head);

@@ -180,9 +180,29 @@ def test_a_file_that_was_there_before_is_copied_before_it_can_be_lost(training):
     (training.work / "last.state").write_bytes(whole)
     training.tool("ckptrun", "-r", "t", "--latest", "last.state", "--", sys.executable, "-c", SAVES_SLOWLY, "last.state")
     copies = list((training.run / "kept/checkpoints").iterdir())
-    assert [copy.read_bytes() for copy in copies] == [whole]
+    assert [copy.read_bytes() for copy in copies] == [whole]           # and only once, although two blocks went on from it
     told = training.tool("ckptrun", "-r", "t", "--check", "--latest", "last.state", "--", sys.executable, "-c", SAVES_SLOWLY, "last.state")
     assert copies[0].name in told.stdout and "its program was killed before it was seen at rest" in told.stdout + told.stderr
+
+
+SAVES_ON_ITS_SIGNAL = r"""
+import os, pathlib, signal, sys, time
+def save(number, frame):
+    pathlib.Path("last.state").write_text("saved on the signal")
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+if os.environ.get("CKPT_RESUME"):
+    sys.exit(pathlib.Path(os.environ["CKPT_RESUME"]).read_text() != "saved on the signal")
+signal.signal(signal.SIGTERM, save)
+time.sleep(60)
+"""
+
+
+def test_what_a_program_saves_before_it_dies_of_the_signal_that_asked_it_to_stop_is_taken(tool, work):
+    done = tool("ckptrun", "-r", "t", "--block-time", "3s", "--stop", "signal:TERM", "--latest", "last.state", "--", sys.executable, "-c",
+                SAVES_ON_ITS_SIGNAL)
+    assert done.returncode == 0, done.stderr
+    assert "block 2 starts from last.state" in done.stderr
 
 
 def test_a_run_that_went_on_from_a_checkpoint_of_before_does_not_start_over_without_it(training):

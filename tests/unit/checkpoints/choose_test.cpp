@@ -65,6 +65,16 @@ TEST_CASE("nothing but zeros is no checkpoint, whatever its name") {
   }
 }
 
+TEST_CASE("numbers without a head in a folder may be zeros") {
+  const Folder folder;
+  std::filesystem::create_directory(folder.path("step-1"));
+  folder.write("step-1/model.npy", read_sample("array.npy"));
+  folder.write("step-1/momentum.bin", std::string(800, '\0'));
+  CHECK(examine(io::file_system(), folder.path("step-1")).reason.empty());
+  folder.write("step-1/optimizer.bin", std::string(800, '\0'));
+  CHECK(examine(io::file_system(), folder.path("step-1")).state == Wholeness::broken);
+}
+
 TEST_CASE("what was there when the run started over is not chosen") {
   Checkpoints here;
   here.folder.write("model-300.pt", read_sample("pytorch.pt"));
