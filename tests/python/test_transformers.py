@@ -65,7 +65,7 @@ def test_a_training_stopped_after_every_few_steps_ends_in_the_same_bits(variant,
     plain = training.make(tmp_path / "unused", 7, **VARIANTS[variant])
     plain.train()
     blocks, bits = chain(start, each, **VARIANTS[variant])
-    assert blocks >= 3
+    assert blocks >= 2
     assert bits == training.result(plain)
 
 
