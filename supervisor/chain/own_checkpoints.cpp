@@ -183,10 +183,11 @@ void OwnCheckpointsOfRun::keep_what_it_goes_on_from(const OwnCheckpoints& own) c
   const bool is_kept = std::any_of(search_->remembered.begin(), search_->remembered.end(), [&](const checkpoints::Version& one) {
     return one.crc == own.resume->crc && one.candidate.bytes == own.resume->candidate.bytes && io::is_file(fs_, one.copy);
   });
+  if (is_kept) return;
   const auto copies = checkpoints::list_copies(fs_, own.keep->directory, search_->pattern.text());
   const bool is_newest_copy = !copies.empty() && copies.front().bytes == own.resume->candidate.bytes &&
                               checkpoints::Judgement(fs_, copies.front(), std::nullopt).wait().version.crc == own.resume->crc;
-  if (is_kept || is_newest_copy) return;
+  if (is_newest_copy) return;
   checkpoints::KeepRule rule = *own.keep;
   rule.block = own.keep->block - 1;
   rule.even_if_unknown = copies.empty();
