@@ -99,6 +99,26 @@ std::vector<std::string> command_of_block(std::vector<std::string> command,
   return command;
 }
 
+SeenCheckpoints read_seen_checkpoints(io::FileSystem& fs, const rundir::Layout& layout) {
+  SeenCheckpoints seen;
+  const std::uint64_t newest = rundir::Blocks(fs, layout, {}).newest();
+  for (std::uint64_t block = newest; block > 0 && block + blocks_with_rhythms > newest; --block) {
+    std::vector<checkpoints::Version> of_block;
+    std::optional<checkpoints::Version> from;
+    for (const json& line : rundir::read_ledger(fs, layout.ckptrun_ledger(block))) {
+      const std::string event = rundir::text_in(line, "event");
+      if (event == "ended") seen.stops.add(rundir::number_in(line, "stop_seconds").value_or(0));
+      if (event == "started") from = checkpoints::parse_version(rundir::object_in(line, "own_from"));   // may be adopted
+      if (event != "checkpoint") continue;
+      if (!of_block.empty()) seen.intervals.add(rundir::number_in(line, "seconds_since_last").value_or(0));
+      if (auto version = checkpoints::parse_version(line)) of_block.push_back(std::move(*version));
+    }
+    seen.versions.insert(seen.versions.end(), of_block.rbegin(), of_block.rend());
+    if (from) seen.versions.push_back(std::move(*from));
+  }
+  return seen;
+}
+
 OwnCheckpointsOfRun::OwnCheckpointsOfRun(io::FileSystem& fs, const rundir::Layout& layout,
                                          const CheckpointOptions& options, bool starts_over)
     : fs_(fs), layout_(layout), options_(options) {
@@ -142,29 +162,10 @@ std::optional<checkpoints::Version> OwnCheckpointsOfRun::put_in_place(const std:
   return chosen;
 }
 
-void OwnCheckpointsOfRun::read_ledgers() {
-  search_->remembered.clear();
-  intervals_ = stops_ = {};
-  const std::uint64_t newest = rundir::Blocks(fs_, layout_, {}).newest();
-  for (std::uint64_t block = newest; block > 0 && block + blocks_with_rhythms > newest; --block) {
-    std::vector<checkpoints::Version> of_block;
-    std::optional<checkpoints::Version> from;
-    for (const json& line : rundir::read_ledger(fs_, layout_.ckptrun_ledger(block))) {
-      const std::string event = rundir::text_in(line, "event");
-      if (event == "ended") stops_.add(rundir::number_in(line, "stop_seconds").value_or(0));
-      if (event == "started") from = checkpoints::parse_version(rundir::object_in(line, "own_from"));   // may be adopted
-      if (event != "checkpoint") continue;
-      if (!of_block.empty()) intervals_.add(rundir::number_in(line, "seconds_since_last").value_or(0));
-      if (auto version = checkpoints::parse_version(line)) of_block.push_back(std::move(*version));
-    }
-    search_->remembered.insert(search_->remembered.end(), of_block.rbegin(), of_block.rend());
-    if (from) search_->remembered.push_back(std::move(*from));
-  }
-}
-
 void OwnCheckpointsOfRun::choose(ChainFacts& facts) {
   if (!search_) return;
-  read_ledgers();
+  seen_ = read_seen_checkpoints(fs_, layout_);
+  search_->remembered = seen_.versions;
   checkpoints::Choice choice = checkpoints::choose(fs_, *search_);
   rejected_ = std::move(choice.rejected);
   broken_.clear();
@@ -198,7 +199,7 @@ void OwnCheckpointsOfRun::keep_what_it_goes_on_from(const OwnCheckpoints& own) c
 
 OwnCheckpoints OwnCheckpointsOfRun::for_block(std::uint64_t block, rundir::Permissions permissions,
                                               const std::optional<checkpoints::Version>& resume) const {
-  OwnCheckpoints own{*search_, resume, broken_, std::nullopt, intervals_, stops_};
+  OwnCheckpoints own{*search_, resume, broken_, std::nullopt, seen_.intervals, seen_.stops};
   const std::size_t copies = options_.copies.value_or(search_->pattern.names_one_file() ? copies_by_default : 0);
   if (copies > 0)
     own.keep = checkpoints::KeepRule{search_->copies, block, copies, false, permissions.directory, permissions.file};

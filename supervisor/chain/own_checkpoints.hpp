@@ -31,6 +31,13 @@ std::vector<std::string> command_of_block(std::vector<std::string> command,
                                           const std::vector<std::string>& resume_words,
                                           const std::optional<checkpoints::Version>& resume);
 
+// What the newest blocks noted of the checkpoints that they saw.
+struct SeenCheckpoints {
+  std::vector<checkpoints::Version> versions;  // found whole, or gone on from, newest first
+  engine::Observations intervals, stops;       // seconds from one to the next, and from a request to stop to the end
+};
+SeenCheckpoints read_seen_checkpoints(io::FileSystem& fs, const rundir::Layout& layout);
+
 class OwnCheckpointsOfRun {
  public:
   // Refuses (CKPT_ERR_CONFIG) a pattern that the shell has expanded, as far as the run's earlier one tells. Writes nothing.
@@ -52,7 +59,6 @@ class OwnCheckpointsOfRun {
                            const std::optional<checkpoints::Version>& resume) const;
 
  private:
-  void read_ledgers();
   void keep_what_it_goes_on_from(const OwnCheckpoints& own) const;
 
   io::FileSystem& fs_;
@@ -62,7 +68,7 @@ class OwnCheckpointsOfRun {
   bool known_run_ = false, must_remember_ = false;
   std::vector<checkpoints::Rejected> rejected_;
   std::vector<checkpoints::Candidate> broken_;
-  engine::Observations intervals_, stops_;
+  SeenCheckpoints seen_;
 };
 
 }  // namespace ckpt::supervisor

@@ -114,7 +114,8 @@ bool burns_blocks(const std::vector<BlockResult>& ended) {
 // Its time was up before a step, or what else is counted, could be measured.
 std::string first_one_does_not_fit(const ChainFacts& facts, const BlockResult& last) {
   if (last.keeps_own && !last.own_matched)
-    return "nothing that --latest names was there all the time: does it say where the program writes, and what?";
+    return "nothing that --latest names was there all the time: does it say where the program writes, and what? (hidden, temporary and "
+           "*best* names are left out, unless the pattern has them)";
   const bool was_measured = last.costs.between_points > 0;
   if (last.asked != StopCause::deadline || was_measured || !std::isfinite(facts.block_seconds)) return {};
   const std::string block = format_duration(facts.block_seconds);

@@ -55,13 +55,19 @@ bool count_states(io::FileSystem& fs, const std::string& path, const std::string
   return true;
 }
 
-// What all have: of each kind as many as the one with the fewest.
-Kinds common_of(const Kinds& one, const Kinds& other) {
-  Kinds common;
-  for (const auto& [kind, found] : one)
-    if (const auto same = other.find(kind); same != other.end())
-      common[kind] = found.count <= same->second.count ? found : same->second;
-  return common;
+// Of each kind what more than half have, so that neither one that was cut short nor one that has more (the first, the last) tells
+// for all; of two what both have.
+Kinds usual_of(const std::vector<Kinds>& all) {
+  std::map<std::string, std::vector<Kind>> found;
+  for (const Kinds& kinds : all)
+    for (const auto& [kind, one] : kinds) found[kind].push_back(one);
+  Kinds usual;
+  for (auto& [kind, each] : found) {
+    if (each.size() <= all.size() / 2) continue;
+    std::sort(each.begin(), each.end(), [](const Kind& one, const Kind& other) { return one.count > other.count; });
+    usual[kind] = each[all.size() / 2];
+  }
+  return usual;
 }
 
 std::string read_tracker(io::FileSystem& fs, const std::string& path) try {
@@ -106,16 +112,13 @@ std::vector<std::string> checkpoints_beside(io::FileSystem& fs, const std::strin
 }
 
 void check_is_like_others(io::FileSystem& fs, const std::string& path) {
-  std::optional<Kinds> common;
-  for (const std::string& other : checkpoints_beside(fs, path)) {
-    Kinds kinds;
-    if (!count_states(fs, other, "", 0, kinds)) return;
-    common = common ? common_of(*common, kinds) : kinds;
-  }
+  std::vector<Kinds> others;
+  for (const std::string& other : checkpoints_beside(fs, path))
+    if (!count_states(fs, other, "", 0, others.emplace_back())) return;
   Kinds here;
-  if (!common || !count_states(fs, path, "", 0, here)) return;
-  constexpr const char* why = "it was cut short, or is still being written";
-  for (const auto& [kind, wanted] : *common) {
+  if (others.empty() || !count_states(fs, path, "", 0, here)) return;
+  constexpr const char* why = "it was cut short, or is still being written (if it is whole, move the others away)";
+  for (const auto& [kind, wanted] : usual_of(others)) {
     const std::size_t found = here[kind].count;
     if (found == 0) throw Broken{fmt::format("{}, which the checkpoints beside it have, is missing: {}", wanted.name, why)};
     if (found < wanted.count)
@@ -127,7 +130,7 @@ void check_is_like_others(io::FileSystem& fs, const std::string& path) {
 std::string why_not_yet(io::FileSystem& fs, const std::string& path) {
   const std::string name = io::base_name(path), parent = io::parent_directory(path) + '/';
   const auto reason = [](std::string_view tracker) {
-    return fmt::format("it is not named by {} yet: it was cut short, or is still being written", tracker);
+    return fmt::format("it is not named by {0} yet: it was cut short, or is still being written (if it is whole, write its name into {0})", tracker);
   };
   if (is_after_iteration(name, read_tracker(fs, parent + std::string(tracker_of_megatron)))) return reason(tracker_of_megatron);
   if (is_after_name(name, read_tracker(fs, parent + std::string(tracker_of_deepspeed)))) return reason(tracker_of_deepspeed);

@@ -11,7 +11,7 @@ namespace ckpt::checkpoints {
 
 // The directories whose names differ from this one's by numbers only: checkpoints of the same program.
 std::vector<std::string> checkpoints_beside(io::FileSystem& fs, const std::string& path);
-// Where nothing marks the end: what all the others have, this one will have, too. Throws Broken.
+// Where nothing marks the end: what more than half of the others have, this one will have, too. Throws Broken.
 void check_is_like_others(io::FileSystem& fs, const std::string& path);
 
 }  // namespace ckpt::checkpoints

@@ -74,6 +74,14 @@ void check_numbered_shards(const Names& names) {
     if (found < shards.second) throw Broken{fmt::format("of {} only {} are there", shards.first, found)};
 }
 
+// Of Orbax: what is in the tables stands in the manifest, and is nothing without it.
+void check_tables(const Names& names) {
+  constexpr std::string_view manifest = "manifest.ocdbt", beginning_of_process = "ocdbt.process_";
+  const auto is_of_process = [&](const std::string& name) { return name.starts_with(beginning_of_process); };
+  const bool has_tables = has_any(names, is_of_process) || (has(names, "_METADATA") && has(names, "d"));
+  if (has_tables && !has(names, manifest)) throw Broken{fmt::format("{} is missing", manifest)};
+}
+
 bool is_distributed_part(std::string_view name) { return name.starts_with("__") && name.ends_with(".distcp"); }
 
 void check_named_part(io::FileSystem& fs, const std::string& directory, const std::string& name) {
@@ -165,6 +173,7 @@ Finding examine_directory(io::FileSystem& fs, const std::string& path, int depth
   if (depth == 0) check_more_than_description(names);
   if (depth == 0 && finding.format == "directory") check_is_like_others(fs, path);
   check_numbered_shards(names);
+  check_tables(names);
   if (finding.format == "Orbax") finding.state = Wholeness::whole;  // the mark is written when all is there
   for (const std::string& name : names) {
     if (is_unfinished_name(name))

@@ -61,7 +61,7 @@ bool comes_after(const Candidate& one, const Candidate& other) noexcept {
 }
 
 std::string describe(const Candidate& candidate) {
-  const std::string name = io::base_name(candidate.path);
+  const std::string name = candidate.name.empty() ? io::base_name(candidate.path) : candidate.name;
   if (candidate.epoch) return fmt::format("{} (epoch {})", name, *candidate.epoch);
   if (candidate.step) return fmt::format("{} (step {})", name, *candidate.step);
   return name;
@@ -166,6 +166,7 @@ void Pattern::add(io::FileSystem& fs, Candidate found, std::vector<Candidate>& a
   const std::string prefix = without_tensorflow_ending(found.path);
   const bool is_prefix = prefix != found.path;
   found.path = prefix;
+  found.name = without_tensorflow_ending(found.name);
   const bool known = is_prefix && std::any_of(all.begin(), all.end(),
                                               [&](const Candidate& other) { return other.path == found.path; });
   if (known || all.size() >= most_candidates) return;
@@ -180,6 +181,7 @@ void Pattern::collect(io::FileSystem& fs, const std::string& directory, std::siz
   const bool last = number + 1 == parts_.size();
   const auto go_on = [&](const std::string& name, Candidate with) {
     with.path = directory.empty() ? name : directory == "/" ? '/' + name : directory + '/' + name;
+    if (part.expression || !with.name.empty()) with.name = with.name.empty() ? name : with.name + '/' + name;
     if (last)
       add(fs, std::move(with), all);
     else

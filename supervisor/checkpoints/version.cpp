@@ -22,6 +22,7 @@ json to_json(const Version& version) {
   const Candidate& candidate = version.candidate;
   json value = {{"path", candidate.path},   {"modified", candidate.modified}, {"bytes", candidate.bytes},
                 {"order", candidate.order}, {"format", version.format},       {"crc32c", version.crc}};
+  if (!candidate.name.empty()) value["name"] = candidate.name;
   if (candidate.epoch) value["epoch"] = *candidate.epoch;
   if (candidate.step) value["step"] = *candidate.step;
   if (!version.copy.empty()) value["copy"] = version.copy;
@@ -35,6 +36,7 @@ std::optional<Version> parse_version(const json& value) {
   Candidate& candidate = version.candidate;
   candidate.path = rundir::text_in(value, "path");
   if (candidate.path.empty()) return std::nullopt;
+  candidate.name = rundir::text_in(value, "name");
   candidate.modified = rundir::number_in(value, "modified").value_or(0);
   candidate.bytes = rundir::count_in(value, "bytes").value_or(0);
   candidate.epoch = rundir::count_in(value, "epoch");

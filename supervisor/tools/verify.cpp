@@ -9,6 +9,9 @@
 #include "base/log.hpp"
 #include "base/parallel.hpp"
 #include "base/quantity.hpp"
+#include "chain/own_checkpoints.hpp"
+#include "checkpoints/choose.hpp"
+#include "checkpoints/judgement.hpp"
 #include "snapshot/reader.hpp"
 #include "tools/find_run.hpp"
 #include "tools/run_view.hpp"
@@ -23,13 +26,14 @@ struct Candidate {
   bool may_vanish = false;   // listed in a run that may be pruning
 };
 
-enum class Result { whole, damaged, unreadable };
+enum class Result { whole, damaged, unreadable, unknown };   // unknown: its format does not tell
 
 const char* name(Result result) {
   switch (result) {
     case Result::whole: return "whole";
     case Result::damaged: return "damaged";
     case Result::unreadable: return "unreadable";
+    case Result::unknown: return "unknown";
   }
   return "";
 }
@@ -39,15 +43,34 @@ struct Checked {
   Result result = Result::whole;
   std::string reason;
   std::uint64_t state_bytes = 0;
+  std::string format = "libckpt";
 };
+
+// What the program keeps by itself, as the start of a block would judge it.
+void check_own(io::FileSystem& fs, const rundir::Layout& layout, std::vector<Checked>& all) {
+  const auto own = checkpoints::list_of_run(fs, layout.directory());
+  if (own.empty()) return;
+  const auto seen = supervisor::read_seen_checkpoints(fs, layout).versions;
+  for (const checkpoints::Candidate& candidate : own) {
+    const checkpoints::Judged judged = checkpoints::Judgement(fs, candidate, std::nullopt).wait();
+    const auto state = judged.finding.state;
+    const bool is_broken = state == checkpoints::Wholeness::broken;
+    const std::string why = is_broken ? judged.finding.reason : checkpoints::changed_since(judged.version, seen);
+    const Result result = !why.empty()                                ? Result::damaged
+                          : state == checkpoints::Wholeness::unknown ? Result::unknown
+                                                                      : Result::whole;
+    all.push_back({candidate.path, result, why.empty() ? "" : fmt::format("{}: {}", candidate.path, why), candidate.bytes,
+                   judged.finding.format});
+  }
+}
 
 // A run that had snapshots and has none is itself damage: there is nothing left to restore.
 void add_run(io::FileSystem& fs, const std::string& given, std::vector<Candidate>& candidates,
-             std::vector<Checked>& lost) {
+             std::vector<Checked>& checked) {
   const RunView view = view_run(fs, choose_run(fs, given));
   const rundir::Catalog catalog(fs, view.layout, view.permissions);
   if (view.snapshots.empty() && catalog.ever_had_snapshots()) {
-    lost.push_back({view.layout.directory(), Result::damaged, "it had snapshots and none is left", 0});
+    checked.push_back({view.layout.directory(), Result::damaged, "it had snapshots and none is left"});
   }
   std::set<std::uint64_t> inodes;
   for (const auto& entry : view.snapshots) {
@@ -58,11 +81,12 @@ void add_run(io::FileSystem& fs, const std::string& given, std::vector<Candidate
   for (const auto& kept : catalog.kept()) {
     if (inodes.insert(kept.inode).second) candidates.push_back({kept.path, true});
   }
+  check_own(fs, view.layout, checked);
 }
 
 // nullopt: pruned since it was listed.
 std::optional<Checked> check(io::FileSystem& fs, const Candidate& candidate) {
-  Checked checked{candidate.path, Result::whole, "", 0};
+  Checked checked{candidate.path};
   ProgressBar bar(candidate.path);
   try {
     snapshot::Reader reader(fs, candidate.path);
@@ -76,13 +100,20 @@ std::optional<Checked> check(io::FileSystem& fs, const Candidate& candidate) {
   return checked;
 }
 
+Tone tone(Result result) {
+  return result == Result::whole ? Tone::good : result == Result::unknown ? Tone::warning : Tone::bad;
+}
+
+std::string about(const Checked& checked) {
+  if (!checked.reason.empty()) return checked.reason;
+  return fmt::format("{}, {}{}", checked.path, format_size(checked.state_bytes),
+                     checked.result == Result::unknown ? ", of a format that does not tell" : "");
+}
+
 void print_text(const std::vector<Checked>& all) {
   for (const Checked& checked : all) {
-    const bool whole = checked.result == Result::whole;
-    const std::string about = whole ? fmt::format("{}, {}", checked.path, format_size(checked.state_bytes))
-                                    : checked.reason;
-    const Tone colour = whole ? Tone::good : Tone::bad;
-    fmt::print("{}{}  {}\n", paint(colour, name(checked.result)), whole ? "  " : "", printable(about));
+    const char* const indent = checked.result == Result::whole ? "  " : "";
+    fmt::print("{}{}  {}\n", paint(tone(checked.result), name(checked.result)), indent, printable(about(checked)));
   }
   if (all.empty()) fmt::print("no snapshots yet\n");
 }
@@ -91,7 +122,7 @@ void print_as_json(const std::vector<Checked>& all) {
   Json files = Json::array();
   for (const Checked& checked : all) {
     files.push_back({{"file", checked.path}, {"result", name(checked.result)}, {"reason", checked.reason},
-                     {"state_bytes", checked.state_bytes}});
+                     {"state_bytes", checked.state_bytes}, {"format", checked.format}});
   }
   const auto damaged = std::ranges::count(all, Result::damaged, &Checked::result);
   const auto unreadable = std::ranges::count(all, Result::unreadable, &Checked::result);

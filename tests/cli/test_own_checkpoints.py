@@ -301,6 +301,26 @@ def test_the_checkpoints_of_a_run_are_listed(training):
     assert "model-2.pt (epoch 2)" in training.tool("ckpt", "status", "t").stdout
 
 
+def test_each_checkpoint_of_a_run_is_verified(training):
+    training.ckptrun(trainer=["--epochs", 3])
+    flipped, late = training.checkpoints / "model-2.pt", training.checkpoints / "model-9.pt"
+    flipped.write_bytes(flipped.read_bytes()[:100_000])
+    late.write_bytes(b"anything that is no archive")
+    done = training.tool("ckpt", "verify", "t")
+    assert done.returncode == 1
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["unknown", "whole", "damaged", "whole"], done.stdout
+    assert "ckpts/model-2.pt: the list of its entries" in done.stdout
+    of_run = json.loads(training.tool("ckpt", "verify", "t", "--json").stdout)
+    assert (of_run["damaged"], of_run["files"][1]["format"]) == (1, "PyTorch")
+
+
+def test_a_checkpoint_is_named_with_the_folder_that_the_pattern_leaves_open(tool, work):
+    program = "import os, pathlib, sys\nfor n in (1, 2):\n    os.makedirs(f'run-{n}', exist_ok=True)\n" \
+              "    pathlib.Path(f'run-{n}/last.bin').write_text(f'{n}')\nsys.exit(1)"
+    done = tool("ckptrun", "-r", "t", "--latest", "run-*/last.bin", "--", sys.executable, "-c", program)
+    assert "block 2 starts from run-2/last.bin" in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize("options, word", [
     (["--resume-args", "x"], "--latest"), (["--stop", "checkpoint"], "--latest"), (["--stop", "signal:FOO"], "no signal"),
     (["--latest", "x/*.pt", "--resume-args", "'open"], "quote"), (["--latest", "folder/"], "names no file"),

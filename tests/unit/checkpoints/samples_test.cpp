@@ -246,10 +246,27 @@ TEST_CASE("a directory that lacks what all the others have was not finished") {
   write(2, {"model.bin", "optimizer.bin", "random_states_0.pkl", "loss-3e-05.pt"});
   write(10, {"model.bin", "loss-1.2.pt"});
   CHECK(examine(folder.path("epoch_10")).reason ==
-        "optimizer.bin, which the checkpoints beside it have, is missing: it was cut short, or is still being written");
+        "optimizer.bin, which the checkpoints beside it have, is missing: it was cut short, or is still being written "
+        "(if it is whole, move the others away)");
   write(10, {"optimizer.bin", "random_states_1.pkl"});
   CHECK(examine(folder.path("epoch_10")).state == Wholeness::unknown);
   CHECK(examine(folder.path("epoch_2")).state == Wholeness::unknown);   // ema.pt is not in all the others
+}
+
+TEST_CASE("neither a directory that was cut short nor one that has more tells what the others must have") {
+  const Folder folder;
+  const auto write = [&](int epoch, std::initializer_list<const char*> names) {
+    std::filesystem::create_directories(folder.path(fmt::format("epoch_{}", epoch)));
+    for (const std::string name : names) folder.write(fmt::format("epoch_{}/{}", epoch, name), read_sample("pytorch.pt"));
+    return folder.path(fmt::format("epoch_{}", epoch));
+  };
+  write(1, {"model.bin", "optimizer.bin", "first.pt"});
+  write(2, {"model.bin", "optimizer.bin"});
+  const std::string cut = write(3, {"model.bin"});
+  CHECK(examine(cut).state == Wholeness::broken);
+  CHECK(examine(write(4, {"model.bin"})).state == Wholeness::broken);
+  CHECK(examine(write(4, {"optimizer.bin"})).state == Wholeness::unknown);
+  CHECK(examine(cut).state == Wholeness::broken);
 }
 
 TEST_CASE("a directory that lacks the files of a rank, in whatever folder, was not finished") {
@@ -265,7 +282,7 @@ TEST_CASE("a directory that lacks the files of a rank, in whatever folder, was n
   write("iter_0000300", {"mp_rank_00/model.pt", "mp_rank_00/distrib_optim.pt"});
   CHECK(examine(folder.path("iter_0000300")).reason ==
         "of the 2 files like mp_rank_01/distrib_optim.pt that the checkpoints beside it have only 1 is there: it was cut short, "
-        "or is still being written");
+        "or is still being written (if it is whole, move the others away)");
   write("iter_0000300", {"mp_rank_01/model.pt"});
   CHECK(examine(folder.path("iter_0000300")).state == Wholeness::broken);
   write("iter_0000300", {"mp_rank_01/distrib_optim.pt"});
@@ -292,7 +309,7 @@ TEST_CASE("a directory that Megatron's or DeepSpeed's tracker does not name yet 
   CHECK(examine(folder.path(path)).state == Wholeness::unknown);
   folder.write(tracker, before);
   CHECK(examine(folder.path(path)).reason ==
-        "it is not named by " + tracker + " yet: it was cut short, or is still being written");
+        "it is not named by " + tracker + " yet: it was cut short, or is still being written (if it is whole, write its name into " + tracker + ")");
   folder.write(tracker, now);
   CHECK(examine(folder.path(path)).state == Wholeness::unknown);
   folder.write(tracker, GENERATE("release", "", "of somebody else"));
@@ -331,6 +348,9 @@ TEST_CASE("Orbax says by a file that all is there, and its tables have checksums
     folder.write(file, bytes);
   }
   CHECK(examine(path).state == Wholeness::whole);
+  std::filesystem::rename(folder.path("orbax/manifest.ocdbt"), folder.path("manifest"));
+  CHECK(examine(path).reason == "manifest.ocdbt is missing");
+  std::filesystem::rename(folder.path("manifest"), folder.path("orbax/manifest.ocdbt"));
   folder.write("orbax/d/x.orbax-checkpoint-tmp-17", "");
   CHECK(examine(path).state == Wholeness::broken);
   std::filesystem::remove(folder.path("orbax/d/x.orbax-checkpoint-tmp-17"));
