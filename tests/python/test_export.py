@@ -49,6 +49,21 @@ def test_a_model_is_read_by_safetensors(saved, export, tmp_path):
         assert file.metadata()["step"] == "1"
 
 
+@pytest.mark.parametrize("format, load", [("--safetensors", load_file), ("--pt", torch.load)])
+def test_a_model_is_named_as_by_its_state_dict_also_where_tensors_are_shared(open_run, export, tmp_path, format, load):
+    model = nn.ModuleDict({"wte": nn.Embedding(5, 3), "head": nn.Linear(3, 5, bias=False)})
+    model["head"].weight = model["wte"].weight
+    model.register_buffer("mask", torch.ones(2), persistent=False)
+    model.seen = torch.zeros(2)
+    run = open_run(model=model)
+    run.point()
+    run.finish()
+    assert export(tmp_path / "run", format, "model.file", "--only", "model").returncode == 0
+    found = load(tmp_path / "model.file")
+    assert set(found) == set(model.state_dict())
+    model.load_state_dict(found)
+
+
 def test_several_objects_keep_their_names(saved, export, tmp_path):
     done = export(saved[0], "--safetensors", "some.safetensors", "--only", "model", "--only", "tiny", "--only", "scalar", "--json",
                   "--only", "nothing")

@@ -137,6 +137,20 @@ def test_what_could_not_be_restored_is_not_saved_but_told(late, open_run, capfd)
         run.vars.clear()
 
 
+def test_what_would_come_back_as_something_else_is_refused(open_run):
+    class Phase(enum.Enum):
+        warm = 1
+    Pair = collections.namedtuple("Pair", "x y")
+    run = open_run(given=[Phase.warm, Pair(1, 2), collections.defaultdict(lambda: 5, {"a": 1})])    # comes back into these
+    for value, why in ((Phase.warm, "its class cannot be found"), (Pair(1, 2), "its class cannot be found"),
+                       (collections.defaultdict(lambda: 5), "its default_factory is a function")):
+        run.vars["late"] = [value]
+        with pytest.raises(libckpt.Error):
+            run._session.save(run.step + 1)
+        assert why in str(run._failure_of_prepare())
+    run.vars.clear()
+
+
 def test_a_nest_that_is_too_deep_to_be_read_again_is_refused(open_run):
     nest: list = []
     for _ in range(140):

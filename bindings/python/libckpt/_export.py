@@ -32,11 +32,11 @@ def names_of(snapshot: Snapshot, only: list[str]) -> dict[str, str]:
         return {name: name for name in snapshot}
     found: dict[str, str] = {}
     for wanted in only:
-        inside = [name for name in snapshot if name == wanted or name.startswith(wanted + "/")]
+        inside = snapshot._names_in(wanted) or ({wanted: wanted} if wanted in snapshot else {})
         if not inside:
             objects = sorted({name.partition("/")[0] for name in snapshot})
             raise Refused(f"{snapshot.path} holds no arrays of '{wanted}'; it holds: {', '.join(objects)}")
-        found |= {name.removeprefix(wanted + "/") if len(only) == 1 else name: name for name in inside}
+        found |= {key if len(only) == 1 or array == wanted else f"{wanted}/{key}": array for key, array in inside.items()}
     return found
 
 

@@ -48,7 +48,7 @@ class Tuple(Kind):
 
     def write(self, writer, value, path):
         items = [writer.node(item, (*path, i)) for i, item in enumerate(value)]
-        return {"class": name_of_class(type(value)), "items": items} if is_named_tuple(type(value)) else items
+        return {"class": class_to_make(writer, value, path), "items": items} if is_named_tuple(type(value)) else items
 
     def read(self, reader, content, live, path):
         kind: Any = tuple
@@ -73,6 +73,13 @@ def name_of_class(kind) -> str | None:
     """By which class_named() finds it; None: it cannot, as where a function has made the class."""
     name = f"{kind.__module__}:{kind.__qualname__}"
     return name if class_named(name, lambda found: found is kind) else None
+
+
+def class_to_make(writer, value, path) -> str | None:
+    name = name_of_class(type(value))
+    if name is None and writer.comes_back_alone(path):
+        raise TypeError("its class cannot be found by its name, as one that a function makes: define it at the top of its module")
+    return name
 
 
 def class_named(name: str | None, is_wanted) -> type | None:
@@ -145,6 +152,9 @@ class Dict(Kind):
     def write(self, writer, value, path):
         if type(value) is dict and all(type(key) is str for key in value):
             return {"$" + key if key.startswith("$") else key: writer.node(item, (*path, key)) for key, item in value.items()}
+        if factory_of(value) is None and getattr(value, "default_factory", None) and writer.comes_back_alone(path):
+            raise TypeError(f"its default_factory is a function, which is not saved; take one of {', '.join(DEFAULTS)}, or make it before "
+                            "Run() and give it to Run")
         pairs = []
         for name, (key, item) in zip(names_of_keys(value), value.items()):
             with writer.without_arrays():
@@ -232,7 +242,7 @@ class Enumeration(Kind):
         return isinstance(value, enum.Enum)
 
     def write(self, writer, value, path):
-        return {"class": name_of_class(type(value)), "value": writer.node(value.value, path)}
+        return {"class": class_to_make(writer, value, path), "value": writer.node(value.value, path)}
 
     def read(self, reader, content, live, path):
         plain = reader.value(content["value"], None, path)
@@ -340,7 +350,7 @@ class Dataclass(Kind):
         return hasattr(type(value), "__dataclass_fields__") and not type(value).__dataclass_params__.frozen
 
     def write(self, writer, value, path):
-        kind = name_of_class(type(value))
+        kind = class_to_make(writer, value, path)
         if kind is None and not writer.is_made(path):
             raise TypeError(NOT_MADE)
         return {"class": kind, "fields": {name: writer.node(getattr(value, name), (*path, name))

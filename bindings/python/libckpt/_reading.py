@@ -130,15 +130,20 @@ class Snapshot(collections.abc.Mapping):
     def state_dict(self, name: str) -> dict[str, Any]:
         """The arrays of one object, named as in torch: ``model.load_state_dict(snapshot.state_dict("model"))``. Of a module those
         that its own state_dict() lists, shared ones under each of their names. Raises KeyError where there are none."""
+        found = self._names_in(name)
+        if not found:
+            raise KeyError(f"{self.path} holds no arrays of '{name}'")
+        return {key: self[array] for key, array in found.items()}
+
+    def _names_in(self, name) -> dict[str, str]:
+        """{key in the state_dict: name of the array}"""
         prefix = name + "/"
         found = {key.removeprefix(prefix): key for key in self if key.startswith(prefix)}
         if (module := self._module(name)) is not None:
             found = {_unescaped(key): array for key, array in (found | module["shared"]).items() if "/" not in key}
             for key in (*module["attributes"], *module["unlisted"]):
                 found.pop(key, None)
-        if not found:
-            raise KeyError(f"{self.path} holds no arrays of '{name}'")
-        return {key: self[array] for key, array in found.items()}
+        return found
 
     def _module(self, name) -> dict | None:
         """What a Python run notes of a torch module."""

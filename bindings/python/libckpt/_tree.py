@@ -214,6 +214,10 @@ class Writer:
             self._at_start[MADE, path] = True
         return (MADE, path) in self._at_start
 
+    def comes_back_alone(self, path: tuple) -> bool:
+        """Whether there will be nothing of the script there that tells its class; what a state_dict returned is left to its object."""
+        return not self._forgiving and not self.is_made(path)
+
     def has_changed(self, path: tuple, value) -> bool:
         """Since the run's first walk, where the script alone had made it. What has not is the script's, and not saved."""
         return self._at_start.setdefault(path, value) != value
