@@ -14,8 +14,9 @@ install(DIRECTORY docs/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man7 FILES_MATCH
 install(FILES LICENSE TYPE DOC)
 install(DIRECTORY docs/licenses/ TYPE DOC)
 if(CKPT_PRIVATE_DEPENDENCIES)
-  install(FILES "${CKPT_PRIVATE_hdf5}/LICENCE" TYPE DOC RENAME LICENSE.hdf5)
-  install(FILES "${CKPT_PRIVATE_zstd}/LICENCE" TYPE DOC RENAME LICENSE.zstd)
+  foreach(name hdf5 zlib zstd)
+    install(FILES "${CKPT_PRIVATE_${name}}/LICENCE" TYPE DOC RENAME LICENSE.${name})
+  endforeach()
 endif()
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/ckpt)

@@ -2,6 +2,7 @@
 #include "snapshot/walk.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "base/error.hpp"
@@ -11,7 +12,7 @@
 namespace ckpt::snapshot {
 namespace {
 
-constexpr hsize_t most_read_at_once = 16u << 20;
+constexpr double most_read_at_once = 256u << 20;
 
 struct Damage {
   std::string text;
@@ -22,9 +23,9 @@ struct Walk {
   std::string damage;
 };
 
-// What this HDF5 cannot unpack (gzip, szip, those of plugins) it cannot read either: that is no damage.
-bool has_checksums_to_check(hid_t dataset) {
-  const Hid properties(H5Dget_create_plist(dataset), "read a dataset's properties");
+// Fletcher-32, or what zlib writes behind each chunk (Adler-32). What this HDF5 cannot unpack (szip, those of plugins) it cannot
+// read either: that is no damage.
+bool has_checksums_to_check(hid_t properties) {
   bool has_checksums = false;
   for (int i = 0; i < H5Pget_nfilters(properties); ++i) {
     std::size_t values = 0;
@@ -32,27 +33,49 @@ bool has_checksums_to_check(hid_t dataset) {
     const H5Z_filter_t filter =
         H5Pget_filter2(properties, static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr, nullptr);
     if (H5Zfilter_avail(filter) <= 0) return false;
-    has_checksums = has_checksums || filter == H5Z_FILTER_FLETCHER32;
+    has_checksums = has_checksums || filter == H5Z_FILTER_FLETCHER32 || filter == H5Z_FILTER_DEFLATE;
   }
   return has_checksums;
 }
 
-// By slabs along the first dimension; a checksum that does not match makes the read fail.
-void read_all(hid_t dataset, hid_t type, hid_t space) {
-  std::vector<hsize_t> shape(static_cast<std::size_t>(std::max(0, H5Sget_simple_extent_ndims(space))));
-  if (shape.empty() || H5Tis_variable_str(type) > 0 || H5Tdetect_class(type, H5T_VLEN) > 0) return;
-  H5Sget_simple_extent_dims(space, shape.data(), nullptr);
-  hsize_t row = H5Tget_size(type);
-  for (std::size_t i = 1; i < shape.size(); ++i) row *= shape[i];
-  if (row == 0 || row > most_read_at_once) return;
-  std::vector<hsize_t> start(shape.size(), 0), count = shape;
-  count[0] = std::min(shape[0], most_read_at_once / row);
-  std::vector<std::byte> memory(count[0] * row);
-  for (; start[0] < shape[0]; start[0] += count[0]) {
-    count[0] = std::min(count[0], shape[0] - start[0]);
+struct Grid {
+  std::vector<hsize_t> shape, chunk;
+};
+
+// Of an array of which nearly all chunks are there, and each fits into memory; else nothing: going over the places where nothing was
+// written would have no end.
+Grid grid_of(hid_t dataset, hid_t type, hid_t space, hid_t properties) {
+  const int dimensions = H5Sget_simple_extent_ndims(space);
+  if (dimensions <= 0 || H5Tis_variable_str(type) > 0 || H5Tdetect_class(type, H5T_VLEN) > 0) return {};
+  Grid grid{std::vector<hsize_t>(static_cast<std::size_t>(dimensions)), std::vector<hsize_t>(static_cast<std::size_t>(dimensions))};
+  H5Sget_simple_extent_dims(space, grid.shape.data(), nullptr);
+  hsize_t allocated = 0;
+  if (H5Pget_chunk(properties, dimensions, grid.chunk.data()) != dimensions || H5Dget_num_chunks(dataset, space, &allocated) < 0)
+    throw Hdf5Failed("read its chunks");
+  double chunks = 1, bytes = static_cast<double>(H5Tget_size(type));  // a damaged shape may claim any number
+  for (std::size_t i = 0; i < grid.shape.size(); ++i) {
+    chunks *= std::ceil(static_cast<double>(grid.shape[i]) / static_cast<double>(grid.chunk[i]));
+    bytes *= static_cast<double>(grid.chunk[i]);
+  }
+  return chunks <= 2 * static_cast<double>(allocated) + 1000 && bytes <= most_read_at_once ? grid : Grid{};
+}
+
+// Each chunk once; a checksum that does not match makes the read fail.
+void read_all(hid_t dataset, hid_t type, hid_t space, const Grid& grid) {
+  if (grid.shape.empty() || std::find(grid.shape.begin(), grid.shape.end(), 0u) != grid.shape.end()) return;
+  hsize_t bytes = H5Tget_size(type);
+  for (const hsize_t length : grid.chunk) bytes *= length;
+  std::vector<std::byte> memory(bytes);
+  std::vector<hsize_t> start(grid.shape.size(), 0), count(grid.shape.size());
+  for (std::size_t dimension = 0; dimension < start.size();) {
+    for (std::size_t i = 0; i < start.size(); ++i) count[i] = std::min(grid.chunk[i], grid.shape[i] - start[i]);
     const Hid here(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr), "describe memory");
     H5Sselect_hyperslab(space, H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr);
     if (H5Dread(dataset, type, here, space, H5P_DEFAULT, memory.data()) < 0) throw Hdf5Failed("read an array");
+    for (dimension = 0; dimension < start.size(); ++dimension) {   // as one adds 1 to a number, digit by digit
+      if ((start[dimension] += grid.chunk[dimension]) < grid.shape[dimension]) break;
+      start[dimension] = 0;
+    }
   }
 }
 
@@ -62,7 +85,8 @@ void look_at_dataset(hid_t dataset, std::uint64_t file_bytes) {
   const hsize_t stored = H5Dget_storage_size(dataset);
   if (stored > file_bytes || (offset != HADDR_UNDEF && offset > file_bytes - stored))
     throw Damage{"lies beyond the end of the file"};
-  if (has_checksums_to_check(dataset)) read_all(dataset, type, space);
+  const Hid properties(H5Dget_create_plist(dataset), "read a dataset's properties");
+  if (has_checksums_to_check(properties)) read_all(dataset, type, space, grid_of(dataset, type, space, properties));
 }
 
 herr_t look_at_attribute(hid_t object, const char* name, const H5A_info_t*, void*) {

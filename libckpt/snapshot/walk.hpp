@@ -8,8 +8,8 @@
 
 namespace ckpt::snapshot {
 
-// What is damaged: one line for people; empty: nothing that HDF5 can tell. Of arrays with the filter Fletcher-32 the content
-// is read. HDF5 is not made for hostile files: call it in a process that may die.
+// What is damaged: one line for people; empty: nothing that HDF5 can tell. The content of arrays with checksums
+// (Fletcher-32, zlib's) is read. HDF5 is not made for hostile files: call it in a process that may die.
 std::string damage_in_hdf5(io::FileSystem& fs, const std::string& path);
 
 }  // namespace ckpt::snapshot

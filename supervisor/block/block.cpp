@@ -97,8 +97,10 @@ class RunningBlock {
   std::string with_why(const std::string& reason) const;
   bool program_knows() const;
   void request_stop(StopCause cause, const std::string& reason);
+  void note_whether_it_handles_the_stop();
   void send_stop_signal();
   void kill_tree(double grace_seconds);
+  bool was_cut_off() const;
   void finish_output();
   BlockResult finish(int exec_error);
   std::optional<rundir::SnapshotId> resumed_from(const std::vector<rundir::CatalogEntry>& entries) const;
@@ -123,6 +125,7 @@ class RunningBlock {
   bool killed_ = false, killed_at_once_ = false, tree_ended_ = false;
   std::optional<double> signalled_at_;
   std::optional<double> stop_sent_;                 // the signal to the program
+  bool handles_stop_ = false;                       // that signal, the program, when it was asked to stop
   bool checkpoint_since_asked_ = false;
   bool end_moved_nearer_ = false, warning_said_ = false, asked_before_stop_ = false;
   std::optional<double> first_point_;
@@ -381,6 +384,7 @@ void RunningBlock::request_stop(StopCause cause, const std::string& reason) {
   if (cause <= asked_) return;
   asked_ = cause;
   ledger_.append("stop_requested", {{"reason", reason}});
+  note_whether_it_handles_the_stop();
   const std::string when = !waits_for_checkpoint() ? "" : fmt::format(
       "; it is stopped right after its next checkpoint (one every {})", format_duration(*watch_->interval()));
   log_info("block {}: asked to stop: {}{}{}", plan_.block, reason, when,
@@ -388,11 +392,17 @@ void RunningBlock::request_stop(StopCause cause, const std::string& reason) {
   talk_.request_stop(reason);
 }
 
+// Slurm may send its signal to all at once: who does not handle it may be gone when it is our turn.
+void RunningBlock::note_whether_it_handles_the_stop() {
+  if (watch_ && !handles_stop_) handles_stop_ = any_handles(child_.pid(), plan_.stop_signal);
+}
+
 // Once. The program's own process only: the workers of a data loader must not die before it has saved.
 // Another signal than that would kill whoever does not expect it.
 void RunningBlock::send_stop_signal() {
   if (stop_sent_) return;
   stop_sent_ = now();
+  note_whether_it_handles_the_stop();
   const pid_t program = program_inside(child_.pid());
   if (plan_.stop_signal == SIGTERM) {
     ::kill(program, SIGTERM);
@@ -414,6 +424,16 @@ void RunningBlock::kill_tree(double grace_seconds) {
   tree_ended_ = true;
 }
 
+// In the middle of whatever it did: by a signal, also one that a shell around it tells of. A program that handles the one which asks it
+// to stop may save, and then die of that very signal.
+bool RunningBlock::was_cut_off() const {
+  constexpr int told_by_shell = 128, highest_signal = 64;
+  const int code = child_.exit_code().value_or(0);
+  const int told = code > told_by_shell && code <= told_by_shell + highest_signal ? code - told_by_shell : 0;
+  const int signal = child_.signal().value_or(told);
+  return killed_ || (signal != 0 && !(handles_stop_ && signal == plan_.stop_signal));
+}
+
 void RunningBlock::finish_output() {
   output_.finish(run_.clock, [this] {
     run_.signals.take(now());
@@ -427,9 +447,7 @@ BlockResult RunningBlock::finish(int exec_error) {
   finish_output();
   if (talk_.handle()) note_news();
   const double ended = now();
-  // A program that is asked to stop may save, and then die of that very signal.
-  const bool died_unasked = child_.signal().has_value() && asked_ == StopCause::nobody;
-  if (watch_ && watch_->settle(killed_ || died_unasked)) note_checkpoint();
+  if (watch_ && watch_->settle(was_cut_off())) note_checkpoint();
   Seen what = patiently(run_.clock, [this] { return seen(); });
   if (!plan_.done_when.empty() && !what.linked && what.exit_code == 0) what.done = is_done(run_, plan_);
   const Verdict verdict = judge(what);

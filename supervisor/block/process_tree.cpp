@@ -105,6 +105,12 @@ std::vector<pid_t> children_of(pid_t pid) {
   return result;
 }
 
+bool any_handles(pid_t root, int number) {
+  if (handles(root, number)) return true;
+  const auto parent = parents();
+  return std::any_of(parent.begin(), parent.end(), [&](const auto& one) { return leads_to(one.first, root, parent) && handles(one.first, number); });
+}
+
 std::size_t signal_those_who_handle(pid_t root, int number) {
   if (handles(root, number)) return ::kill(root, number) == 0 ? 1 : 0;
   std::size_t told = 0;

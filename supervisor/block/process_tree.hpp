@@ -21,6 +21,9 @@ std::vector<pid_t> children_of(pid_t pid);
 // launcher does not always pass signals on. `pid` itself where there is no container.
 pid_t program_inside(pid_t pid);
 
+// Whether `root` or any of its descendants handles the signal, and so may do something when it comes, save its state say.
+bool any_handles(pid_t root, int number);
+
 // To `root`, or where that does not handle the signal to the first of its descendants that do, on each line of descent:
 // a shell or a launcher around the program would die of it, and the workers of a data loader are no addressees. Returns
 // how many got it.

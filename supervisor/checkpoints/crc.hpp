@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two checksums that checkpoints carry: CRC-32 (zip: PyTorch, Keras, NumPy) and CRC-32C (TensorFlow). Here and not from
-// a library: what is installed carries HDF5 and zstd only, and the tables take eight bytes at a step.
+// a library: zlib knows the first only.
 #pragma once
 
 #include <array>

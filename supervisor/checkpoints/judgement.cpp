@@ -26,7 +26,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int lower_priority = 5;
-constexpr rlim_t shortest_limit_seconds = 120, slowest_bytes_per_second = 20'000'000;
+constexpr rlim_t shortest_limit_seconds = 120, slowest_bytes_per_second = 2'000'000;  // which may be compressed
 
 constexpr std::string_view state_names[] = {"whole", "broken", "unknown"};
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Zip archives, zip64 too (APPNOTE 6.3): the directory at the end, each entry's own head, and the CRC-32 of each entry that
-// is stored as it is, which is how PyTorch, Keras and NumPy write. Of a compressed one the place is checked. PyTorch's
-// distributed checkpoints are such files, one behind the other.
+// Zip archives, zip64 too (APPNOTE 6.3): the directory at the end, each entry's own head, and the CRC-32 of each entry, stored as it
+// is, as PyTorch, Keras and NumPy write, or compressed, as NumPy can. PyTorch's distributed checkpoints are such files, one behind the other.
 #include <algorithm>
 #include <vector>
 
 #include "base/error.hpp"
 #include "checkpoints/crc.hpp"
+#include "checkpoints/deflate.hpp"
 #include "checkpoints/formats.hpp"
 
 namespace ckpt::checkpoints {
@@ -18,6 +18,7 @@ constexpr std::uint64_t end_bytes = 22, end64_bytes = 56, locator64_bytes = 20, 
                         directory_entry_bytes = 46;
 constexpr std::uint64_t longest_comment = 0xffff;
 constexpr std::uint32_t in_zip64 = 0xffffffff;
+constexpr std::uint16_t stored = 0, deflated = 8;
 
 struct Directory {
   std::uint64_t entries = 0, bytes = 0, offset = 0;
@@ -119,6 +120,19 @@ std::uint64_t check_place(Bytes& file, const Entry& entry, std::uint64_t directo
   return begin;
 }
 
+// False: compressed by a method that is not known here.
+bool check_content(Bytes& file, const Entry& entry, std::uint64_t begin) {
+  const std::string what = "entry '" + entry.name + "'";
+  if (entry.method != stored && entry.method != deflated) return false;
+  const bool fits = entry.method == deflated || entry.bytes == entry.compressed;
+  const auto crc = [&] {
+    return entry.method == stored ? crc32().of(file, begin, entry.bytes)
+                                  : crc32_of_deflated(file, begin, entry.compressed, entry.bytes, what);
+  };
+  if (!fits || crc() != entry.crc) throw Broken{fmt::format("its {} does not match its checksum (CRC-32)", what)};
+  return true;
+}
+
 std::string format_of(const std::string& name, const std::vector<Entry>& entries) {
   const auto has = [&](std::string_view ending) {
     return std::any_of(entries.begin(), entries.end(),
@@ -146,10 +160,7 @@ Finding examine_zip(Bytes& file, const std::string& name) {
   for (const Entry& entry : entries) {
     const std::uint64_t begin = check_place(file, entry, directory.offset);
     if ((content += entry.compressed) > file.size()) throw Broken{"its entries overlap"};
-    checks_all = checks_all && entry.method == 0;
-    if (entry.method != 0 || !has_checksums) continue;
-    if (entry.bytes != entry.compressed || crc32().of(file, begin, entry.bytes) != entry.crc)
-      throw Broken{fmt::format("its entry '{}' does not match its checksum (CRC-32)", entry.name)};
+    if (has_checksums) checks_all = check_content(file, entry, begin) && checks_all;
   }
   return {Wholeness::whole, format_of(name, entries), "", checks_all};
 }

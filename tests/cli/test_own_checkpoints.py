@@ -205,6 +205,28 @@ def test_what_a_program_saves_before_it_dies_of_the_signal_that_asked_it_to_stop
     assert "block 2 starts from last.state" in done.stderr
 
 
+WRITES_FOR_EVER = """
+import os, sys, time
+if os.environ.get("CKPT_RESUME"):
+    sys.exit(print("from", open(os.environ["CKPT_RESUME"]).read(1)))
+for step in 1, 2, 3:
+    with open("last.state", "w") as file:
+        for piece in range(60):
+            file.write(str(step) * 1000)
+            file.flush()
+            time.sleep(step == 3)
+    time.sleep(2.5)
+"""
+
+
+@pytest.mark.parametrize("shell", [[], ["sh", "-c", '"$@"; exit $?', "sh"]])
+def test_what_a_program_that_handles_no_signal_was_writing_when_it_was_stopped_is_not_taken(shell, tool, work):
+    done = tool("ckptrun", "-r", "t", "--block-time", "10s", "--stop", "deadline", "--latest", "last.state", "--", *shell, sys.executable,
+                "-c", WRITES_FOR_EVER)
+    assert "last.state is left out: its program was killed before it was seen at rest" in done.stderr, done.stderr
+    assert done.stdout == "from 2\n", done.stderr
+
+
 def test_a_run_that_went_on_from_a_checkpoint_of_before_does_not_start_over_without_it(training):
     training.ckptrun(trainer=["--epochs", 2], run="other")
     first = training.ckptrun(trainer=["--epochs", 5, "--fail-in", 3])

@@ -38,7 +38,7 @@ class Machine:
         (folder / "keyring").touch()
         text = (repository / "scripts/fetch-dependencies").read_text()
         self.files = {}
-        for line in re.findall(r"^(?:hdf5|zstd) .*$", text, re.MULTILINE):
+        for line in re.findall(r"^(?:hdf5|zlib|zstd) .*$", text, re.MULTILINE):
             name, sum_, file, where = line.rstrip("'").split()
             self.files[name, where.split(":")[0]] = file
             text = text.replace(sum_, hashlib.sha256(self.content(file)).hexdigest())

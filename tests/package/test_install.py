@@ -8,7 +8,7 @@ import elf
 import pytest
 
 CONSUMER = pathlib.Path(__file__).parent / "consumer"
-COMPILED_IN = ["cli11", "fmt", "hdf5", "nlohmann-json", "xxhash", "zstd"]
+COMPILED_IN = ["cli11", "fmt", "hdf5", "nlohmann-json", "xxhash", "zlib", "zstd"]
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror", "-fsyntax-only"]
 
 

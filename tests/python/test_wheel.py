@@ -143,7 +143,7 @@ def test_it_names_no_folder_of_the_machine_that_built_it(content):
 
 def test_the_notices_of_what_is_compiled_in_are_inside(content):
     notices = {path.name for path in content.rglob("libckpt/licenses/*")}
-    assert {f"LICENSE.{name}" for name in ("cli11", "fmt", "hdf5", "nlohmann-json", "xxhash", "zstd")} <= notices
+    assert {f"LICENSE.{name}" for name in ("cli11", "fmt", "hdf5", "nlohmann-json", "xxhash", "zlib", "zstd")} <= notices
     assert list(content.glob("*.dist-info/licenses/LICENSE"))
 
 

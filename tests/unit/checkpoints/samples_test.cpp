@@ -16,6 +16,7 @@ const std::vector<std::pair<std::string, std::string>> whole_files = {{"pytorch.
                                                                       {"model.weights.h5", "HDF5"},
                                                                       {"checked.h5", "HDF5"},
                                                                       {"packed.h5", "HDF5"},
+                                                                      {"zlib.h5", "HDF5"},
                                                                       {"weights.safetensors", "safetensors"},
                                                                       {"array.npy", "NumPy"},
                                                                       {"objects.npy", "NumPy"},
@@ -140,6 +141,33 @@ TEST_CASE("of HDF5 checksums of metadata and Fletcher-32 are looked at") {
   const Folder folder;
   folder.write("x.h5", bytes);
   CHECK(examine(folder.path("x.h5")).state == Wholeness::broken);
+}
+
+TEST_CASE("every flipped byte of what zlib has compressed is found, in NumPy's archives and in HDF5") {
+  const auto [name, begin, end] = GENERATE(table<std::string, std::string, std::string>(
+      {{"compressed.npz", "values.npy", "PK\1\2"}, {"zlib.h5", "\x78\x5e", ""}}));
+  const std::string bytes = read_sample(name);
+  const std::size_t head = 30, first = bytes.find(begin) + (end.empty() ? 0 : head), last = end.empty() ? bytes.size() : bytes.find(end);
+  REQUIRE(first + 100 < last);
+  const Folder folder;
+  for (std::size_t at = first; at < last; ++at) {
+    std::string flipped = bytes;
+    flipped[at] = static_cast<char>(flipped[at] ^ 1);   // the highest of the last byte may mean nothing
+    folder.write(name, flipped);
+    INFO(at);
+    REQUIRE(examine(folder.path(name)).state == Wholeness::broken);
+  }
+}
+
+TEST_CASE("of a compressed archive the length that its list tells is the one that comes out") {
+  const Folder folder;
+  std::string bytes = read_sample("zeros.npz");   // 4 MiB in 4 kB
+  folder.write("x.npz", bytes);
+  CHECK(examine(folder.path("x.npz")).state == Wholeness::whole);
+  char& lowest = bytes[bytes.find("PK\1\2") + 24];
+  lowest = static_cast<char>(lowest + GENERATE(1, -1));
+  folder.write("x.npz", bytes);
+  CHECK(examine(folder.path("x.npz")).reason == "its entry 'values.npy' cannot be unpacked: it is damaged");
 }
 
 TEST_CASE("PyTorch's old format tells where its pickles end, not where its arrays do") {

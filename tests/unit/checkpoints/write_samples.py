@@ -76,12 +76,15 @@ def arrays():
     np.save(SAMPLES / "array.npy", values)
     np.save(SAMPLES / "objects.npy", {"weights": values, "epoch": 3})
     np.savez(SAMPLES / "arrays.npz", values=values, other=np.arange(5))
-    np.savez_compressed(SAMPLES / "compressed.npz", values=values)
+    np.savez_compressed(SAMPLES / "compressed.npz", values=np.random.default_rng(1).standard_normal((6, 8)).round(2))
+    np.savez_compressed(SAMPLES / "zeros.npz", values=np.zeros(1 << 20, "<f4"))
     for name, versions in ("checked.h5", ("v110", "v110")), ("newest.h5", "latest"):
         with h5py.File(SAMPLES / name, "w", libver=versions) as file:
             file.create_dataset("group/values", data=values)
             file.create_dataset("checked", data=values, chunks=(3, 8), fletcher32=True)
             file.attrs["epoch"] = 3
+    with h5py.File(SAMPLES / "zlib.h5", "w") as file:
+        file.create_dataset("values", data=values, chunks=(4, 3), compression="gzip")
     with h5py.File(SAMPLES / "packed.h5", "w") as file:
         file.create_dataset("by-zlib", data=values, chunks=(3, 8), compression="gzip", fletcher32=True)
         file.create_dataset("by-plugin", data=values, chunks=(3, 8), fletcher32=True, **hdf5plugin.Blosc())
