@@ -89,7 +89,11 @@ void Run::set_value(const char* key, const char* json) {
   const std::string_view text = key;
   if (text.empty() || text.size() > 255) fail(CKPT_ERR_NAME, "a key has 1 to 255 bytes; this one has {}", text.size());
   if (!nlohmann::json::accept(json)) fail(CKPT_ERR_ARGUMENT, "the value of '{}' is not JSON: {}", key, json);
-  if (snapshot::depth_of(json) > snapshot::deepest_value)
+  const snapshot::Nest nest = snapshot::nest_of(json);
+  if (nest.containers > snapshot::most_containers)
+    fail(CKPT_ERR_ARGUMENT, "the value of '{}' has {} arrays and objects, at most {} are possible: put what is many into an array", key,
+         nest.containers, snapshot::most_containers);
+  if (nest.depth > snapshot::deepest_value)
     fail(CKPT_ERR_ARGUMENT, "the value of '{}' is nested more than {} deep", key, snapshot::deepest_value);
   values_[key] = json;
 }

@@ -142,7 +142,10 @@ void Reader::Impl::read_meta() {
   const ArrayTarget target{.contiguous = reinterpret_cast<std::byte*>(header.meta.data()), .copy_in = {}};
   read(0, {&target, 1}, 1, {});
   constexpr std::size_t around_a_value = 2;
-  if (depth_of(header.meta) > deepest_value + around_a_value)
+  const Nest nest = nest_of(header.meta);
+  if (nest.containers > most_containers + around_a_value)
+    fail(CKPT_ERR_DAMAGED, "its small values are {} arrays and objects, of which libckpt writes at most {}", nest.containers, most_containers);
+  if (nest.depth > deepest_value + around_a_value)
     fail(CKPT_ERR_DAMAGED, "its small values are nested more than {} deep, which libckpt does not write", deepest_value);
 }
 

@@ -25,8 +25,9 @@ Values values_of(const std::string& meta) {
   return values;
 }
 
-std::size_t depth_of(std::string_view json) {
-  std::size_t open = 0, deepest = 0;
+Nest nest_of(std::string_view json) {
+  Nest nest;
+  std::size_t open = 0;
   bool in_text = false;
   for (std::size_t i = 0; i < json.size(); ++i) {
     const char c = json[i];
@@ -35,12 +36,13 @@ std::size_t depth_of(std::string_view json) {
     } else if (c == '"') {
       in_text = !in_text;
     } else if (!in_text && (c == '[' || c == '{')) {
-      deepest = std::max(deepest, ++open);
+      nest.depth = std::max(nest.depth, ++open);
+      ++nest.containers;
     } else if (!in_text && (c == ']' || c == '}') && open > 0) {
       --open;
     }
   }
-  return deepest;
+  return nest;
 }
 
 }  // namespace ckpt::snapshot

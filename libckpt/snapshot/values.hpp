@@ -16,6 +16,10 @@ std::string meta_of(const Values& values);
 Values values_of(const std::string& meta);            // none where `meta` holds none
 
 constexpr std::size_t deepest_value = 1000;          // arrays and objects in one another: who reads it may do so by recursion
-std::size_t depth_of(std::string_view json);          // how many are open at once
+constexpr std::size_t most_containers = 2'000'000;     // arrays and objects in all: what many take in a file is little, in memory much
+struct Nest {
+  std::size_t depth = 0, containers = 0;              // open at once; in all
+};
+Nest nest_of(std::string_view json);
 
 }  // namespace ckpt::snapshot

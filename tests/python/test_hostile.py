@@ -39,6 +39,18 @@ def forged(tmp_path):
     return make
 
 
+def test_a_structure_of_more_lists_than_fit_into_memory_is_not_written(forged):
+    text = json.dumps(VALID).replace('"vars": {}', '"vars": [' + "[]," * 2_000_000 + "[]]")     # some kB in the file
+    with pytest.raises(libckpt.Error, match="at most 2000000 are possible"):
+        forged(text)
+
+
+def test_an_array_of_bytes_that_is_named_again_and_again_takes_its_memory_once(forged, open_run, tmp_path):
+    forged(json.dumps(VALID).replace('"vars": {}', '"vars": {"a": {"$bytes": "bytes"}, "b": {"$bytes": "bytes"}}'))
+    found = libckpt.open(tmp_path / "run").vars
+    assert found["a"] is found["b"]
+
+
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_a_structure_that_makes_no_sense_is_refused_by_a_run(name, forged, open_run):
     forged(STRUCTURES[name])

@@ -291,7 +291,12 @@ def read_bytes(reader, name):
         room = _arrays.new_bytes(shape[0] if shape else 1)
         reader.target(name, None, room)
     room = reader.targets[name]
-    return lambda: _arrays.bytes_in(room)
+
+    def read():          # once: a file may name it again and again
+        if name not in reader.bytes_of:
+            reader.bytes_of[name] = _arrays.bytes_in(room)
+        return reader.bytes_of[name]
+    return read
 
 
 class GrowingBuffer(Kind):
@@ -309,11 +314,12 @@ class GrowingBuffer(Kind):
         data, letter = read_bytes(reader, content["bytes"]), content["type"]
 
         def restore():
-            same = live
+            same = live if live is not None else reader.grown.get(content["bytes"])
             if not self.takes(same) or getattr(same, "typecode", None) != letter:
                 same = array.array(letter) if letter else bytearray()
             del same[:]
             same.extend(data()) if isinstance(same, bytearray) else same.frombytes(data())
+            reader.grown[content["bytes"]] = same
             return same
         return restore
 

@@ -238,6 +238,8 @@ class Reader:
         self.targets: dict[str, Array] = {}       # where the bytes go
         self.owners: dict[str, Any] = {}          # the live object of a name
         self.pickled = pickled
+        self.bytes_of: dict[str, bytes] = {}      # what was read of arrays of bytes
+        self.grown: dict[str, Any] = {}           # what was made of them where the program has nothing
         self._claimed: set = set()                # memory of the program that an array goes to
         self.in_place = True                      # containers that exist are changed; False: made anew
 

@@ -126,7 +126,16 @@ TEST_CASE("small values that are nested so deep that reading them could overflow
   const auto disk = disk_with(state);
   CHECK(status_of([&] { Reader(*disk, snapshot_path); }) == CKPT_ERR_DAMAGED);
   state.header.meta = R"({"values": {"a": [[["[[[\"[[["]]]}})";
-  CHECK(snapshot::depth_of(state.header.meta) == 5);
+  CHECK(snapshot::nest_of(state.header.meta).depth == 5);
+}
+
+TEST_CASE("small values of more containers than memory is meant for are refused, however little they take in the file") {
+  SampleState state = small_state();
+  std::string many;
+  for (std::size_t i = 0; i <= snapshot::most_containers; ++i) many += "[],";
+  state.header.meta = R"({"values": {"a": [)" + many + "0]}}";
+  const auto disk = disk_with(state);
+  CHECK(status_of([&] { Reader(*disk, snapshot_path); }) == CKPT_ERR_DAMAGED);
 }
 
 TEST_CASE("verifying tells how far it is, up to the size of the state") {
