@@ -29,6 +29,10 @@ def lr(given):
     return given["optimizer"].param_groups[0]["lr"]
 
 
+def five_times(rate):
+    return float(f"{5 * rate:.12g}")
+
+
 def test_the_runs_values_count_and_the_difference_is_told_with_its_word(open_run, capfd):
     first = objects()
     train(open_run(**first), first)
@@ -36,8 +40,74 @@ def test_the_runs_values_count_and_the_difference_is_told_with_its_word(open_run
     open_run(**second)
     assert lr(second) == lr(first) and second["scheduler"].T_max == 10
     said = capfd.readouterr().err
-    assert "optimizer.lr 0.1 -> 0.5" in said and "scheduler.T_max 10 -> 20" in said and "override={'optimizer.lr': 0.5" in said
-    assert "ckptrun --override optimizer.lr=0.5 " in said
+    assert "optimizer.lr 0.1 -> 0.5" in said and "scheduler.T_max 10 -> 20" in said and f"override={{'optimizer.lr': {five_times(lr(first))}" in said
+    assert f"ckptrun --override optimizer.lr={five_times(lr(first))} " in said     # the rate as the schedule has it by now
+
+
+def test_a_changed_rate_is_told_as_what_the_schedule_would_have_made_of_it_after_a_warm_up(open_run, capfd):
+    first = in_sequence(10)
+    train(open_run(**first), first, 4)
+    open_run(**in_sequence(10, lr=0.5))
+    assert f"'optimizer.lr': {five_times(lr(first))}, 'optimizer.initial_lr': 0.5, 'scheduler._schedulers.0.base_lrs': [0.5]" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("nest, key", [(lambda one: [one], "optimizers.0.lr"), (lambda one: {"a": [one]}, "optimizers.a.0.lr")])
+def test_a_changed_rate_of_an_optimizer_in_a_list_or_dict_is_told_and_may_be_overridden(nest, key, open_run, capfd):
+    def given(rate):
+        optimizer = torch.optim.SGD([nn.Parameter(torch.ones(2))], rate)
+        return optimizer, {"optimizers": nest(optimizer)}
+    run = open_run(**given(0.1)[1])
+    run._session.save(run.step)
+    run.close()
+    open_run(**given(0.5)[1]).close()
+    assert f"the script changed ({key} 0.1 -> 0.5)" in capfd.readouterr().err
+    optimizer, objects = given(0.5)
+    open_run(**objects, override={key: 0.5})
+    assert optimizer.param_groups[0]["lr"] == 0.5
+
+
+def test_groups_that_the_script_has_split_are_told(open_run, capfd):
+    first = objects()
+    train(open_run(**first), first)
+    second = objects()
+    weight, bias = second["model"].parameters()
+    second["optimizer"] = torch.optim.AdamW([{"params": [weight]}, {"params": [bias], "weight_decay": 0.0}], 0.1)
+    second["scheduler"] = torch.optim.lr_scheduler.CosineAnnealingLR(second["optimizer"], 10)
+    open_run(**second)
+    assert "the script makes 2 param_groups in 'optimizer', the run goes on with the 1 that it has" in capfd.readouterr().err
+
+
+class WarmUp(torch.optim.lr_scheduler.LRScheduler):
+    """As people write them."""
+
+    def get_lr(self):
+        return [rate * min(1, (self.last_epoch + 1) / 3) for rate in self.base_lrs]
+
+
+@pytest.mark.parametrize("make", [WarmUp, lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 3)])
+def test_a_rate_that_another_schedule_computes_anew_is_warned_of(make, open_run, capfd):
+    given = objects()
+    given["scheduler"] = make(given["optimizer"])
+    open_run(**given, override={"optimizer.lr": 0.5})
+    assert "computes the learning rate anew, so that optimizer.lr lasts until its next step; override scheduler.base_lrs as well" in (
+        capfd.readouterr().err)
+
+
+def test_a_rate_that_a_later_schedule_of_a_sequence_will_compute_is_warned_of(open_run, capfd):
+    given = in_sequence(10)
+    open_run(**given, override={"optimizer.lr": 0.5})
+    assert "'scheduler._schedulers.1' (CosineAnnealingLR) computes" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("key, value", [("optimizer.lr", ".01"), ("optimizer.lr", True), ("optimizer.amsgrad", 1), ("optimizer.betas", 0.9)])
+def test_an_override_of_another_type_is_refused(key, value, open_run):
+    with pytest.raises(TypeError, match="is of another type"):
+        open_run(**objects(), override={key: value})
+
+
+def test_what_to_begin_from_is_named_with_the_snapshot(open_run):
+    with pytest.raises(ValueError, match="init_from"):
+        open_run(**objects(), only=["model"])
 
 
 def test_an_unchanged_script_says_nothing_although_training_moved_its_values(open_run, capfd):
@@ -83,8 +153,8 @@ def test_a_changed_learning_rate_that_is_a_tensor_is_told(open_run, capfd):
     assert "the script changed (optimizer.lr 0.5 -> 0.25)" in capfd.readouterr().err
 
 
-def in_sequence(steps):
-    given = objects()
+def in_sequence(steps, lr=0.1):
+    given = objects(lr)
     schedules = [torch.optim.lr_scheduler.LinearLR(given["optimizer"], 0.1, total_iters=2),
                  torch.optim.lr_scheduler.CosineAnnealingLR(given["optimizer"], steps)]
     return given | {"scheduler": torch.optim.lr_scheduler.SequentialLR(given["optimizer"], schedules, [2])}

@@ -238,6 +238,7 @@ def initialise(state, where, only):
         tree = snapshot.value(KEY)
         with structure_of(snapshot.path):
             nodes = dict(tree["objects"])
+        only = [only] if isinstance(only, str) else only
         names = list(only) if only is not None else [name for name in state.objects if name in nodes]
         for name in names:
             if name not in nodes or name not in state.objects:

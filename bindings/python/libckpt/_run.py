@@ -62,6 +62,8 @@ class Run(Loops):
                  override: Mapping[str, Any] | None = None, init_from: str | os.PathLike | None = None,
                  only: Iterable[str] | None = None, pickle: Iterable[str] = (), **objects: Any):
         notebook = in_notebook()
+        if only is not None and init_from is None:
+            raise ValueError("only= says what to take from init_from=, which is not given")
         options = {key: text_of_setting(value) for key, value in (settings or {}).items()}
         override = {**(override or {}), **_script.override_of_ckptrun()}
         if directory is not None:
@@ -147,7 +149,7 @@ class Run(Loops):
         self._put_back_position(own["position"], restored["random"], step)
         self._best.put_back(own["best"], step)
         self._overridden = own["overridden"]
-        _script.tell_differences(own["settings"], self._settings, self._overridden.keys() | override.keys())
+        _script.tell_differences(self._state.objects, own["settings"], self._settings, self._overridden.keys() | override.keys())
         self._settings = own["settings"]
 
     # ---- Saving ------------------------------------------------------------------------------------------------------------

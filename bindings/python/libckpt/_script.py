@@ -31,21 +31,43 @@ def settings_of(objects: dict) -> dict[str, Any]:
     """"optimizer.lr" -> 0.1: the plain values that the script's objects have before anything is restored."""
     found: dict[str, Any] = {}
     for name, value in objects.items():
-        kind = kind_of(value)
-        if isinstance(kind, Optimizer):
-            found |= _of_optimizer(name, value)
-        elif isinstance(kind, StateDict) and isinstance(state := value.state_dict(), dict):
-            found |= _of_dict(name, state)
-        elif type(value) is dict:
-            found |= _of_dict(name, value)
+        found |= _of_object(name, value, DEEPEST)
     return found
 
 
+DEEPEST = 3          # containers in containers
+
+
+def _of_object(name, value, depth) -> dict[str, Any]:
+    kind = kind_of(value)
+    if isinstance(kind, Optimizer):
+        return _of_optimizer(name, value)
+    if isinstance(kind, StateDict):
+        state = value.state_dict()
+        return _of_dict(name, state) if isinstance(state, dict) else {}
+    found = _of_dict(name, value) if type(value) is dict else {}
+    if type(value) in (dict, list, tuple) and len(value) <= MOST and depth:
+        items = value.items() if type(value) is dict else enumerate(value)
+        for key, item in items:
+            if type(item) not in PLAIN:
+                found |= _of_object(f"{name}.{key}", item, depth - 1)
+    return found
+
+
+MOST = 100           # items of a container: a longer one is data
+# Of an optimizer, how it computes, not what.
+HOW = ("foreach", "fused")
+
+
 def _of_optimizer(name, optimizer):
-    groups = optimizer.param_groups
+    groups = [{key: value for key, value in group.items() if key not in HOW} for group in optimizer.param_groups]
+    found = {f"{name}.{GROUPS}": len(groups)}
     if len(groups) == 1:
-        return _of_dict(name, groups[0])
-    return {key: value for i, group in enumerate(groups) for key, value in _of_dict(f"{name}.{i}", group).items()}
+        return found | _of_dict(name, groups[0])
+    return found | {key: value for i, group in enumerate(groups) for key, value in _of_dict(f"{name}.{i}", group).items()}
+
+
+GROUPS = "param_groups"      # how many: they are restored with the parameters that are in each
 
 
 def _of_dict(name, values):
@@ -86,23 +108,42 @@ def differs(one, other) -> bool:
     return one != other and repr(one) != repr(other)
 
 
-def tell_differences(saved: dict, now: dict, override: set):
+def tell_differences(objects: dict, saved: dict, now: dict, override: set):
     """One line with what the script says differently and the word that makes it count."""
     changed = {key: now[key] for key in now if key in saved and differs(now[key], saved[key]) and key not in override}
+    for key in [key for key in changed if key.rpartition(".")[2] == GROUPS]:
+        name, count = key.rpartition(".")[0], changed.pop(key)
+        warn(f"the script makes {count} param_groups in '{name}', the run goes on with the {saved[key]} that it has, and their values; to take "
+             f"the script's begin a new run with the weights of this one: Run(..., init_from=PATH, only=[\"model\"])")
     if not changed:
         return
     lines = ", ".join(f"{key} {saved[key]!r} -> {value!r}" for key, value in changed.items())
-    words = " ".join(f"--override {shlex.quote(f'{key}={json.dumps(value)}')}" for key, value in changed.items())
-    say(f"the script changed ({lines}), and the run goes on with its own values; to take the script's: "
-        f"Run(..., override={changed!r}), or ckptrun {words}")
+    taken = dict(filter(None, (_to_take(objects, key, saved, now) for key in changed)))
+    words = " ".join(f"--override {shlex.quote(f'{key}={json.dumps(value)}')}" for key, value in taken.items())
+    advice = f"; to take the script's: Run(..., override={taken!r}), or ckptrun {words}" if taken else ""
+    say(f"the script changed ({lines}), and the run goes on with its own values{advice}")
+
+
+def _to_take(objects, key, saved, now):
+    """(key, value) of the override. A learning rate under a schedule is not what the script began with: it changes as the rate does
+    from which the schedule computes it."""
+    of_group, _, last = key.rpartition(".")
+    first = f"{of_group}.initial_lr"
+    if last != "lr" or first not in now or first not in saved:
+        return key, now[key]
+    if not differs(now[first], saved[first]) or not saved[first]:
+        return None              # a warm-up of another length, say
+    holders, name, _ = _holders(objects, key)
+    return key, float(f"{plain(holders[0][name]) * now[first] / saved[first]:.12g}")
 
 
 def apply_override(objects: dict, override: dict, done: dict) -> dict:
     """Sets what is overridden, each value once in the life of a run: a later block goes on from what training made of it.
     Returns what has been overridden by now."""
     due = {key: value for key, value in override.items() if differs(done.get(key, _NOTHING), plain(value))}
-    for key in due:                 # all are there before the first is set
-        _holders(objects, key)
+    for key, value in due.items():                 # all are there, and fit, before the first is set
+        holders, name, _ = _holders(objects, key)
+        _check_type(key, holders[0][name], value)
     for key, value in due.items():
         _set(objects, key, value)
         say(f"override: {key} = {value!r}")
@@ -110,25 +151,58 @@ def apply_override(objects: dict, override: dict, done: dict) -> dict:
     return done | {key: plain(value) for key, value in override.items()}
 
 
+def _check_type(key, old, value):
+    """A number stays a number: "1e-3x" would be found only when the optimizer computes with it."""
+    wanted = next((kinds for kinds in ((bool,), (int, float), (str,), (list, tuple, Counter)) if isinstance(plain(old), kinds)), None)
+    given = plain(value)
+    fits = wanted is None or isinstance(given, wanted) and isinstance(given, bool) == (wanted == (bool,))
+    if not fits:
+        raise TypeError(f"override: {key} is {plain(old)!r}, and {value!r} is of another type")
+
+
 _NOTHING = object()
 
 
-COMPUTED_FROM = {"LambdaLR": "{0}.base_lrs", "CyclicLR": "{0}.base_lrs and {1}.max_lr",
-                 "OneCycleLR": "{1}.initial_lr, {1}.max_lr and {1}.min_lr"}
+# Of torch's schedules, those that go on from the rate as it is. Others compute it anew at each step, from what they began with.
+GOES_ON = ("StepLR", "MultiStepLR", "ConstantLR", "LinearLR", "ExponentialLR", "PolynomialLR", "CosineAnnealingLR", "MultiplicativeLR",
+           "ReduceLROnPlateau", "SWALR")
+COMPUTED_FROM = {"CyclicLR": "{0}.base_lrs and {1}.max_lr", "OneCycleLR": "{1}.initial_lr, {1}.max_lr and {1}.min_lr"}
 
 
 def _tell_if_undone(objects, key, override):
-    """Most schedules go on from the rate as it is; some compute it anew at each step, from what they began with."""
-    name, _, rest = key.partition(".")
-    if not isinstance(kind_of(objects.get(name)), Optimizer) or rest.rpartition(".")[2] != "lr":
+    of_group, _, last = key.rpartition(".")
+    if last != "lr":
         return
-    for schedule, value in objects.items():
-        kind = next((kind.__name__ for kind in type(value).__mro__ if kind.__name__ in COMPUTED_FROM), None)
-        if kind and getattr(value, "optimizer", None) is objects[name]:
-            words = COMPUTED_FROM[kind].format(schedule, name)
-            if not any(word in override for word in words.replace(" and ", ", ").split(", ")):
-                warn(f"'{schedule}' ({kind}) computes the learning rate anew, so that {key} lasts until its next step; override "
-                     f"{words} as well")
+    for name, schedule in objects.items():
+        if not any(group is holder for holder in _holders(objects, key)[0]
+                   for group in getattr(getattr(schedule, "optimizer", None), "param_groups", ())):
+            continue
+        for place, inner in _schedules_in(name, schedule):
+            words = _computed_from(inner, place, of_group)
+            if words and not any(word in override for word in words.replace(" and ", ", ").split(", ")):
+                warn(f"'{place}' ({type(inner).__name__}) computes the learning rate anew, so that {key} lasts until its next step; "
+                     f"override {words} as well")
+
+
+def _schedules_in(name, schedule):
+    inner = getattr(schedule, "_schedulers", None)
+    if isinstance(inner, (list, tuple)):
+        for number, one in enumerate(inner):
+            yield from _schedules_in(f"{name}._schedulers.{number}", one)
+    else:
+        yield name, schedule
+
+
+def _computed_from(schedule, place, of_group) -> str | None:
+    """What a schedule computes the rate from, where it does so anew at each step, or will when its turn comes."""
+    kind = type(schedule)
+    known = next((base.__name__ for base in kind.__mro__ if base.__name__ in COMPUTED_FROM), None)
+    if known:
+        return COMPUTED_FROM[known].format(place, of_group)
+    is_torch_s = kind.__module__.startswith("torch.")
+    takes_turns = "._schedulers." in place and getattr(schedule, "last_epoch", 0) <= 0
+    goes_on = is_torch_s and kind.__name__ in GOES_ON and not takes_turns
+    return None if goes_on or not hasattr(schedule, "base_lrs") else f"{place}.base_lrs"
 
 
 def _set(objects, key, value):
@@ -141,8 +215,7 @@ def _set(objects, key, value):
 
 def _holders(objects, key):
     """The dicts in which `key` is, its name there, and the function that gives them back to their object, if that is needed."""
-    name, _, rest = key.partition(".")
-    target = objects.get(name)
+    target, rest = _object_of(objects, key)
     kind, put_back = kind_of(target), None
     if isinstance(kind, Optimizer):
         number, dot, inner = rest.partition(".")
@@ -157,6 +230,20 @@ def _holders(objects, key):
     if not found or None in found:
         _refuse(key, objects)
     return [holder for holder, _ in found], found[0][1], put_back and (lambda: put_back(*holders))
+
+
+def _object_of(objects, key):
+    """(object, the rest of the key) of a key that may lead through dicts and lists to it."""
+    name, _, rest = key.partition(".")
+    target = objects.get(name)
+    while type(target) in (dict, list, tuple):
+        place, dot, inner = rest.partition(".")
+        key_there = int(place) if type(target) is not dict and place.isdigit() else place
+        there = target.get(key_there) if type(target) is dict else target[key_there] if isinstance(key_there, int) and key_there < len(target) else None
+        if not dot or not (type(there) in (dict, list, tuple) or kind_of(there) is not None and type(there) not in PLAIN):
+            break
+        target, rest = there, inner
+    return target, rest
 
 
 def _find(holder, key):
