@@ -32,8 +32,15 @@ bool is_part_of(const std::string& name, const std::vector<Lost>& all) {
   });
 }
 
+bool is_whole_number(const std::string& shown) {
+  return !shown.empty() && shown.find_first_not_of("0123456789") == std::string::npos;
+}
+
+// A float that is made anew in each step follows from the state; a count does not.
 bool is_the_loops_own(const Difference& found, const Variables* entry) {
-  return !entry->contains(found.name) && (found.before.kind == "number" || found.before.kind == "text");
+  const bool may_count = found.before.kind == "text" ||
+                         (found.before.kind == "number" && is_whole_number(found.before.shown) && is_whole_number(found.after.shown));
+  return may_count && !entry->contains(found.name);
 }
 
 // Where a loop is entered nothing has happened yet: whatever differs there was not restored. A loop of the script's own says
@@ -56,16 +63,21 @@ std::vector<Lost> candidates(const Record& straight, const Record& resumed, std:
 
 }  // namespace
 
-const Variables* Record::at(const std::string& moment, std::uint64_t block, std::uint64_t step) const {
+const Moment* Record::moment_at(const std::string& name, std::uint64_t block, std::uint64_t step) const {
   for (const Moment& one : moments)
-    if (one.name == moment && one.block == block && one.step == step) return &one.variables;
+    if (one.name == name && one.block == block && one.step == step) return &one;
   return nullptr;
+}
+
+const Variables* Record::at(const std::string& moment, std::uint64_t block, std::uint64_t step) const {
+  const Moment* const found = moment_at(moment, block, step);
+  return found ? &found->variables : nullptr;
 }
 
 Record read_record(io::FileSystem& fs, const std::string& path) {
   Record record;
   for (const nlohmann::json& line : rundir::read_ledger(fs, path)) {
-    Moment moment{count_in(line, "block").value_or(0), count_in(line, "step").value_or(0), text_in(line, "moment"), {}};
+    Moment moment{count_in(line, "block").value_or(0), count_in(line, "step").value_or(0), text_in(line, "moment"), line.value("in_epoch", false), {}};
     if (const auto found = line.find("variables"); found != line.end() && found->is_object())
       for (const auto& [name, content] : found->items()) moment.variables[name] = variable_of(content);
     record.moments.push_back(std::move(moment));

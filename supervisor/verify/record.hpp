@@ -23,6 +23,7 @@ using Variables = std::map<std::string, Variable>;
 struct Moment {
   std::uint64_t block = 0, step = 0;
   std::string name;                      // "entry" of a loop that resumes, "point", "end" of the loop
+  bool in_epoch;                         // a loader has batches left
   Variables variables;
 };
 
@@ -31,6 +32,7 @@ struct Record {
   std::vector<Moment> moments;
 
   const Variables* at(const std::string& moment, std::uint64_t block, std::uint64_t step) const;   // null: not there
+  const Moment* moment_at(const std::string& name, std::uint64_t block, std::uint64_t step) const;
   const Variables* last() const { return moments.empty() ? nullptr : &moments.back().variables; }
 };
 Record read_record(io::FileSystem& fs, const std::string& path);

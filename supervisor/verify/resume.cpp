@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -37,7 +38,7 @@ class Check {
     else found.at_end = compare(straight, resumed, straight.ended_at);
     if (verdict_of(found) == Verdict::differs) judge_the_program_itself(straight, found);
     if (!found.failure.empty()) show_output(resumed);
-    else warn_of_what_was_not_tried(straight);
+    else warn_of_what_was_not_tried(straight, resumed);
     return found;
   }
 
@@ -62,7 +63,12 @@ class Check {
     return trial;
   }
 
-  void warn_of_what_was_not_tried(const Trial& straight) {
+  void warn_of_what_was_not_tried(const Trial& straight, const Trial& resumed) {
+    const Moment* const stop = resumed.record.moment_at("point", 1, resumed.stopped_at);
+    const bool has_middle = std::ranges::any_of(straight.record.moments, [](const Moment& one) { return one.name == "point" && one.in_epoch; });
+    if (stop && !stop->in_epoch && has_middle)
+      log_warning("the stop after {} fell on the end of an epoch: going on in the middle of one was not tried; --steps {} tries that",
+                  count_of(half_, "step"), 2 * half_ + 2);
     const auto progress = tools::last_progress(fs_, rundir::Layout(straight.directory), straight.blocks);
     if (progress && progress->unit == "epoch" && progress->done < 1)
       log_warning("no epoch ended in these {}: what comes at the end of one (a schedule, patience, a validation) was not tried; "

@@ -104,6 +104,14 @@ def dtype_of_numpy(dtype) -> int:
     return code
 
 
+def memory_of(array):
+    """The bytes of an Array, in C order."""
+    if array.strides is None:
+        return (ctypes.c_char * array.size_bytes).from_address(array.pointer) if array.size_bytes else b""
+    owner = array.owner
+    return owner.tobytes() if hasattr(owner, "tobytes") else owner.detach().numpy().tobytes()
+
+
 def of_numpy(array) -> Array:
     interface = array.__array_interface__
     return Array(interface["data"][0], dtype_of_numpy(array.dtype), array.shape, interface["strides"], array, "numpy")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
+import zlib
 from typing import Any
 
 from . import _abi, _kinds  # noqa: F401  (registers the kinds)
+from ._arrays import memory_of
 from ._held import is_module
 from ._plain import is_immutable, write_pickled
 from ._tree import Reader, Writer, kind_of, name_of
 
 KEY = "python"               # under which ckpt_set has the tree
 FORMAT = 1
-SMALL = 1 << 16        # bytes of an array that is compared
 OWN = ("vars", "random", "loop")
 
 
@@ -89,24 +89,27 @@ class State:
 
 
 class Marker(Writer):
-    """A walk that copies nothing, and notes of each array how often torch has written to it, or its bytes where they are few."""
+    """A walk that copies nothing, and notes of each array a checksum, or how often torch has written to it on a device."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
         self.marks: list = []
 
     def array(self, owner, path, make):
-        self.marks.append(mark_of(owner, make))
+        is_on_device = getattr(owner, "is_cpu", True) is False
+        self.marks.append(self._mark_on_device(owner) if is_on_device else mark_of(make()))
         return name_of(path)
 
-
-def mark_of(owner, make):
-    if hasattr(type(owner), "_version"):          # of a torch.Tensor
-        with contextlib.suppress(RuntimeError):   # of one that inference has made
-            return owner.data_ptr(), owner._version
+    def _mark_on_device(self, tensor):
+        """None: nothing is known of what a state_dict() has just made, or inference."""
+        if not self._forgiving:
+            with contextlib.suppress(RuntimeError):
+                return tensor.data_ptr(), tensor._version
         return None
-    array = make()
-    return ctypes.string_at(array.pointer, array.size_bytes) if array.size_bytes <= SMALL and array.strides is None else array.pointer
+
+
+def mark_of(array):
+    return zlib.crc32(memory_of(array)), array.shape
 
 
 def check_own(random: dict, loop: dict):
@@ -118,7 +121,7 @@ def check_own(random: dict, loop: dict):
     whole = (all(type(count) is int and 0 <= count < 1 << 63 for count in counts)
              and all(isinstance(flag, bool) for flag in flags)
              and all(feed.keys() >= {"start", "state", "ahead"} for feed in open_feeds)
-             and all(isinstance(nest, dict) for nest in (random["python"], random["parts"], position["lasting"], loop["settings"], loop["overridden"]))
+             and all(isinstance(nest, dict) for nest in (random["python"], random["parts"], position["lasting"], position["warm"], loop["settings"], loop["overridden"]))
              and all(isinstance(number, (int, float, type(None))) for number in (best["value"], best["step"], position["tail_seconds"])))
     if not whole:
         raise ValueError("loop")

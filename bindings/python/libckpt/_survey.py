@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import json
 import os
@@ -13,6 +12,7 @@ import warnings
 from typing import Any, Iterator
 
 from . import _source
+from ._arrays import memory_of
 from ._held import closure_of, is_module
 from ._origin import line_that_sets
 from ._source import PACKAGE, is_ours
@@ -128,22 +128,16 @@ class Survey:
 
 
 def place_of(cycle) -> str | None:
-    """Of an itertools.cycle, as long as Python tells it (before 3.14): how far its first pass is, and what is left of this one."""
+    """Of an itertools.cycle, as long as Python tells it (before 3.14): how far its first pass is, and what is left of this one, where its
+    iterator says so: that of a DataLoader does not."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             _, (inner,), (seen, again) = cycle.__reduce__()
-        return f"{len(seen)} seen, {again}, {inner.__length_hint__()} left"
+        left = inner.__length_hint__() if hasattr(inner, "__length_hint__") else "some"
+        return f"{len(seen)} seen, {again}, {left} left"
     except Exception:            # something else of itertools, or it does not say
         return None
-
-
-def memory_of(array):
-    """The bytes of an Array, in C order."""
-    if array.strides is None:
-        return (ctypes.c_char * array.size_bytes).from_address(array.pointer) if array.size_bytes else b""
-    owner = array.owner
-    return owner.tobytes() if hasattr(owner, "tobytes") else owner.detach().numpy().tobytes()
 
 
 def kind_name(value) -> str:

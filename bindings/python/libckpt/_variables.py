@@ -68,6 +68,7 @@ class Record:
 
     def _note(self, moment):
         from ._survey import Survey      # what it needs is not loaded for nothing
-        line = {"block": self._run.block, "step": self._run.step, "moment": moment, "variables": Survey(self._run).variables}
+        in_epoch = any(not feed.complete for feed in self._run._feeds.values())
+        line = {"block": self._run.block, "step": self._run.step, "moment": moment, "in_epoch": in_epoch, "variables": Survey(self._run).variables}
         with open(self._path, "a") as file:
             file.write(json.dumps(line) + "\n")
