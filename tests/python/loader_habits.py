@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What scripts do with their loaders from epoch to epoch: seed them, make them anew, count in them, throw their switches."""
+import enum
+
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, TensorDataset
@@ -184,5 +186,96 @@ class SwitchedAfterBatches(SwitchedOnce):
             self.data.scale = 2.0
 
 
+class Level(enum.Enum):
+    low, high = 1, 2
+
+
+class SwitchedByMore(SwitchedOnce):
+    """Switches that are no plain numbers: a tuple, a scalar of NumPy, an enum, a list that is changed in place, a tensor."""
+
+    def make_loader(self):
+        self.data = SwitchedData()
+        vars(self.data).update(size=(1, 1), level=np.float64(1), kind=Level.low, sizes=[1.0], offset=torch.zeros(2))
+        return DataLoader(self.data, BATCH, shuffle=True)
+
+    def loader_of(self, epoch):
+        if epoch == 1:
+            self.data.size, self.data.level, self.data.kind = (2, 2), np.float64(2), Level.high
+            self.data.sizes.append(2.0)
+            self.data.offset[0] = 1
+        return self.loader
+
+    def step(self, run, batch):
+        data = self.data
+        factor = data.size[0] * float(data.level) * data.kind.value * sum(data.sizes) + float(data.offset.sum())
+        super().step(run, (batch[0] * factor / 10, batch[1]))
+
+
+class LastingWorkers(Habit):
+    """Workers that stay from epoch to epoch, of the training and of a validation in each epoch."""
+
+    def make_loader(self):
+        self.validation = DataLoader(TensorDataset(*data()), BATCH, num_workers=1, persistent_workers=True)
+        return DataLoader(TensorDataset(*data()), BATCH, shuffle=True, num_workers=1, persistent_workers=True)
+
+    def after_epoch(self, run):
+        super().after_epoch(run)
+        for _ in run.eval(self.validation):
+            pass
+
+
+class LastingWorkersMadeAnew(Habit):
+    epochs = 2
+
+    def loader_of(self, epoch):
+        return DataLoader(TensorDataset(*data()), BATCH, shuffle=True, num_workers=1, persistent_workers=True)
+
+
+class PassesInSteps(Habit):
+    """Each step is a pass over the loader."""
+
+    def train(self, run, after_batch=lambda: None):
+        run.vars.setdefault("loss", 0.0)
+        for _ in run.steps(4):
+            for batch in run.batches(self.loader, name="inner"):
+                self.step(run, batch)
+            after_batch()
+
+
+class PassesBeforePoints(Habit):
+    """A loop of one's own, in which a pass over the loader comes before each safe point of the script's."""
+
+    def train(self, run, after_batch=lambda: None):
+        run.vars.setdefault("loss", 0.0)
+        while run.epoch < 3:
+            for batch in run.batches(self.loader):
+                self.step(run, batch)
+                after_batch()
+            run.point()
+            after_batch()
+
+
+class VariablesInFirstLines(Habit):
+    """What the first lines of an epoch do to run.vars, in place or not."""
+
+    def train(self, run, after_batch=lambda: None):
+        run.vars.setdefault("loss", 0.0)
+        run.vars.setdefault("log", [])
+        run.vars.setdefault("seen", {"epochs": 0, "sums": torch.zeros(2)})
+        for epoch in run.epochs(self.epochs):
+            run.vars["log"].append(("epoch", epoch))
+            run.vars["seen"]["epochs"] += 1
+            run.vars["seen"]["sums"] *= 0.5
+            losses = run.vars["losses"] = []
+            for batch in run.batches(self.loader):
+                self.step(run, batch)
+                losses.append(run.vars["loss"])
+                run.vars["seen"]["sums"][0] += losses[-1]
+                after_batch()
+            run.vars["log"].append((epoch, len(losses), sum(losses)))
+            self.after_epoch(run)
+
+
 ALL = [SeededEachEpoch, SeededByHand, SeededAndGiven, DrawnFromBefore, MadeEachEpoch, MadeFromOneGenerator, Counting,
-       StatefulCounting, CountingStreaming, OwnBatching, SwitchedOnce, SwitchedEachEpoch, SwitchedForWorkers, SwitchedAfterBatches]
+       StatefulCounting, CountingStreaming, OwnBatching, SwitchedOnce, SwitchedEachEpoch, SwitchedForWorkers, SwitchedAfterBatches,
+       SwitchedByMore, LastingWorkers, LastingWorkersMadeAnew, PassesInSteps, PassesBeforePoints, VariablesInFirstLines]

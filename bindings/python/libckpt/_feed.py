@@ -26,12 +26,14 @@ class Feed:
         self.loader, self.name, self.resume = loader, name, resume
         self.index = 0
         self.complete = False
+        self.is_warm = False         # its workers were running when this pass began
         self._start = None           # random numbers before the iteration began
         self._ahead = None           # random numbers, and the loader's state, before a batch was drawn ahead
         self._loader_state = None
         self._draws_ahead = draws_ahead(loader)
         self._before = None          # where the loader itself draws ahead: random numbers before it was asked last
         self.known_parts: dict = {}          # all that the run knows, this loader's among them
+        self.labels: dict[str, str] = {}     # of these, by their place in the loader
         self.batches_given = lambda: None    # a weak reference to the generator that gives them out
         self._length = length_of(loader)
         self._stateful = (resume == "auto" and not self._draws_ahead
@@ -82,16 +84,16 @@ class Feed:
             return {"index": self.index, "complete": True}
         state = self._loader_state if self._ahead else self._state_of_loader()
         return {"index": self.index, "complete": False, "start": self._start, "state": state, "ahead": self._ahead,
-                "before": self._before}
+                "before": self._before, "warm": self.is_warm}
 
     def _state_of_loader(self):
         """None: it is replayed. A sampler that counts how often it was asked is asked more than once when torchdata puts it back."""
         return self.loader.state_dict() if self._stateful and not self._sampler_has_moved() else None
 
     def _sampler_has_moved(self) -> bool:
-        before, samplers = self._start["parts"], (f"{self.name}.sampler", f"{self.name}.batch_sampler")
-        return any(isinstance(part, Attributes) and part.state() != before.get(label)
-                   for label, part in self.known_parts.items() if label.startswith(samplers))
+        before = self._start["parts"]
+        of_samplers = {label: self.known_parts.get(label) for place, label in self.labels.items() if place.startswith(("sampler", "batch_sampler"))}
+        return any(isinstance(part, Attributes) and part.state() != before.get(label) for label, part in of_samplers.items())
 
     def batches(self, iterator, settle):
         """(batch, is it the last) of each. `settle` puts back the random numbers of a resumed run: it is called once the

@@ -3,59 +3,81 @@
 a dataset of the script's own counts up."""
 from __future__ import annotations
 
+import dis
 import functools
-import random
 import sys
 import types
 import weakref
 from typing import Any, Iterator
 
-from ._numpy import generator_state, set_generator_state
+from ._copies import MANY, is_same, remember, small_copy
+from ._numpy import generator_state, is_generator, set_generator_state
 from ._source import is_ours, scopes
-from ._tree import PLAIN
 
-DEEPEST, MOST = 6, 10_000      # objects in objects; all that are looked at
-LONGEST = 100                  # items of a container: a longer one is data
+DEEPEST, MOST = 10, 10_000     # objects in objects; all that are looked at
+LONGEST = 1000                 # items of a container: a longer one is data
 
 
 class Attributes:
-    """The plain attributes of an object that are not as the script made them: a counter, a switch. What the script makes otherwise
-    in its next start counts, as long as nothing changes it later."""
+    """The attributes of an object that are small, and not as the script made them: a counter, a switch, a short list. What the script
+    makes otherwise in its next start counts, as long as nothing changes it later.
+
+    A flag that says that a file is open, or a cache is full, goes with that, which is not saved: then it is left to the script, too."""
 
     def __init__(self, owner):
         self._owner = weakref.ref(owner)
-        self._made = plain_attributes(owner)
+        self._made = small_attributes(owner)
+        self._others = {name: id(value) for name, value in vars(owner).items() if name not in self._made}
         self._restored: set[str] = set()       # in a notebook they may have been changed by the run before
 
     def is_of(self, value) -> bool:
         return self._owner() is value
 
     def state(self) -> dict:
-        return {name: value for name, value in plain_attributes(self._owner()).items()
-                if name in self._restored or name not in self._made or not is_same(self._made[name], value)}
+        owner = self._owner()
+        now = small_attributes(owner)
+        lost = {name for name, value in getattr(owner, "__dict__", {}).items()
+                if name not in now and (name in self._made or self._others.get(name) != id(value))}
+        return {name: value for name, value in now.items()
+                if (name in self._restored or name not in self._made or not is_same(self._made[name], value))
+                and not (lost and self._is_flag_of(lost, type(owner), name, value))}
+
+    def _is_flag_of(self, lost, kind, name, value) -> bool:
+        may_be = type(value) is bool or self._made.get(name) is None
+        return may_be and not lost.isdisjoint(named_beside(kind).get(name, ()))
 
     def put_back(self, state: dict):
-        if not all(isinstance(name, str) and not name.startswith("__") and type(value) in PLAIN for name, value in state.items()):
+        if not all(isinstance(name, str) and not name.startswith("__") and small_copy(value) is not MANY for name, value in state.items()):
             raise ValueError("attributes")
         self._restored |= state.keys()
         owner = self._owner()
         if owner is not None:
-            now = plain_attributes(owner)
-            vars(owner).update({name: value for name, value in (self._made | state).items() if name in state or name in now})
+            attributes = vars(owner)
+            now = small_attributes(owner)
+            for name, value in (self._made | state).items():
+                if name in state or name in now:
+                    attributes[name] = remember(small_copy(value))(attributes.get(name))
 
 
-def plain_attributes(owner) -> dict:
-    return {name: value for name, value in getattr(owner, "__dict__", {}).items()
-            if type(value) in PLAIN and not name.startswith("__") and not (type(value) is str and has_lone_surrogates(value))}
+@functools.lru_cache(maxsize=None)
+def named_beside(kind: type) -> dict[str, set[str]]:
+    """Of each attribute that a method of the class sets, all that such methods name."""
+    found: dict[str, set[str]] = {}
+    for code in (function.__code__ for base in kind.__mro__ for name, function in vars(base).items()
+                 if isinstance(function, types.FunctionType) and name != "__init__"):
+        for step in dis.get_instructions(code):
+            if step.opname == "STORE_ATTR":
+                found.setdefault(step.argval, set()).update(code.co_names)
+    return found
 
 
-def has_lone_surrogates(text: str) -> bool:
-    """As in the name of a file that is not UTF-8: JSON has none."""
-    return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
+DESCRIPTORS = ("fd", "fileno")        # of open files: numbers that mean something in their process only
 
 
-def is_same(a, b) -> bool:
-    return type(a) is type(b) and a == b
+def small_attributes(owner) -> dict:
+    found = {name: small_copy(value) for name, value in getattr(owner, "__dict__", {}).items()
+             if not name.startswith("__") and not name.endswith(DESCRIPTORS)}
+    return {name: value for name, value in found.items() if value is not MANY}
 
 
 class Part:
@@ -82,10 +104,11 @@ def put_back(part, state):
 
 
 def held_by_script(but: list) -> dict[str, Any]:
-    """What variables of the script lead to, by the name of the variable and attributes; `but`: what is not looked into."""
+    """What variables of the script lead to, by the name of the variable and attributes, loaders with workers as well; `but`: what is
+    not looked into."""
     owners = [(prefix + name, value) for prefix, variables in scopes() for name, value in list(variables.items())
               if not name.startswith("__")]
-    return held_in(owners, {id(value) for value in but if not is_generator(value)})
+    return held_in(owners, {id(value) for value in but if not is_generator(value)}, is_loader_with_workers)
 
 
 def held_by_loader(loader) -> dict[str, Any]:
@@ -100,7 +123,7 @@ def generators_in(owners: list) -> dict[str, Any]:
     return {label: part for label, part in held_in(owners, set()).items() if is_generator(part)}
 
 
-def held_in(owners: list, seen: set[int]) -> dict[str, Any]:
+def held_in(owners: list, seen: set[int], is_wanted=lambda value: False) -> dict[str, Any]:
     """Random generators, and objects of the script's own that give data, among these objects and those that they hold, down to the
     transforms of a dataset inside another; by owner and attributes."""
     found: dict[str, Any] = {}
@@ -109,7 +132,7 @@ def held_in(owners: list, seen: set[int]) -> dict[str, Any]:
         if id(value) in seen or len(seen) > MOST:
             continue
         seen.add(id(value))
-        if is_generator(value) or gives_data(value):
+        if is_generator(value) or gives_data(value) or is_wanted(value):
             found[label] = value
         if depth < DEEPEST:
             waiting += [(f"{label}.{name}", inner, depth + 1) for name, inner in held_by(value)]
@@ -163,13 +186,11 @@ def is_of_script(kind: type) -> bool:
     return kind.__module__ == "__main__" or is_ours(getattr(sys.modules.get(kind.__module__), "__file__", None))
 
 
+def is_loader_with_workers(value) -> bool:
+    data = sys.modules.get("torch.utils.data")
+    return data is not None and isinstance(value, data.DataLoader) and value.num_workers > 0
+
+
 def is_module(value) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.nn.Module)
-
-
-def is_generator(value) -> bool:
-    numpy, torch = sys.modules.get("numpy.random"), sys.modules.get("torch")
-    return (isinstance(value, random.Random) and not isinstance(value, random.SystemRandom)
-            or numpy is not None and isinstance(value, (numpy.Generator, numpy.RandomState))
-            or torch is not None and isinstance(value, torch.Generator))

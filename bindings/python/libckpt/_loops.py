@@ -8,6 +8,7 @@ import weakref
 from typing import Any, Callable, Generator, Iterable, Iterator, TypeVar
 
 from . import _held, _random
+from ._copies import remember
 from ._abi import Error
 from ._best import Best
 from ._ending import left_by_break
@@ -16,7 +17,7 @@ from ._held import Part
 from ._log import warn
 from ._state import State
 from ._tree import HALF_RESTORED, structure_of
-from ._workers import protect, signals_wait
+from ._workers import is_running, lasting, protect, signals_wait, start_lasting
 
 Batch = TypeVar("Batch")
 
@@ -46,6 +47,9 @@ class Loops:
         self._parts: dict[str, Any] = {}           # generators and Attributes that are saved, by where they are
         self._reached: dict[int, Part] = {}        # those that could be, by the identity of the object
         self._lasting: dict[str, str] = {}         # those that outlive an epoch -> the variable that leads to them; "": none does
+        self._warm: dict[str, bool] = {}           # by the name of a loader whether its workers will run when its next pass begins
+        self._outliving: weakref.WeakSet = weakref.WeakSet()   # loaders that are not made anew for each pass
+        self._passed: set[str] = set()             # names of loaders over which this process has made a pass
         self._loaders_last = False                 # a framework makes its loaders once
         self._tail_seconds = 0.0                   # from the last safe point in an epoch to the epoch's end, measured last
         self._tail_begin: float | None = None
@@ -53,15 +57,17 @@ class Loops:
         self._pending_feeds: dict[str, dict] = {}  # of the snapshot: where loaders stand
         self._pending_random: dict | None = None   # of the snapshot: put back when the loop stands there again
         self._unseen: dict[str, Any] = {}          # of the snapshot: states of parts, of loaders not seen yet
-        self._vars_at_epoch: dict | None = None
+        self._vars_at_epoch: Callable | None = None
         self._marks_at_epoch: dict = {}            # of everything given, where the epoch begins in its middle
 
     # ---- Where it stands ---------------------------------------------------------------------------------------------------
 
     def _position(self) -> dict:
-        feeds = {name: feed.position() for name, feed in self._feeds.items()}
+        feeds = self._pending_feeds | {name: feed.position() for name, feed in self._feeds.items()}
+        if not self._in_epoch:        # of a step, or of a loop of one's own: a pass that is through is not to be skipped in the next
+            feeds = {name: position for name, position in feeds.items() if not position["complete"]}
         return {"epoch": self.epoch, "epoch_step": self._epoch_step, "epoch_random": self._epoch_random if feeds else None,
-                "feeds": self._pending_feeds | feeds, "lasting": self._lasting, "tail_seconds": self._tail_seconds}
+                "feeds": feeds, "lasting": self._lasting, "warm": self._warm, "tail_seconds": self._tail_seconds}
 
     def _random_state(self) -> dict:
         state = _random.capture(self._parts)
@@ -73,7 +79,7 @@ class Loops:
         self._epoch_step, self._epoch_random = position["epoch_step"], position["epoch_random"]
         self._tail_seconds = position["tail_seconds"]
         self._pending_feeds = position["feeds"]
-        self._pending_random, self._lasting = random, dict(position["lasting"])
+        self._pending_random, self._lasting, self._warm = random, dict(position["lasting"]), dict(position["warm"])
         self._unseen = {label: state for label, state in random["parts"].items() if label not in self._parts}
         self._find_again()
         _random.apply(random, self._parts)         # for loops of one's own; those below put it back once more
@@ -136,7 +142,7 @@ class Loops:
         if not self._pending_feeds:
             self._epoch_step = self.step
             self._epoch_random = _random.capture(self._parts)
-        self._vars_at_epoch = dict(self.vars) if self._pending_feeds else None
+        self._vars_at_epoch = remember(self.vars) if self._pending_feeds else None
         self._marks_at_epoch = self._state.marks() if self._pending_feeds else {}
         if total < math.inf:
             self._total_epochs = total
@@ -201,6 +207,8 @@ class Loops:
         if self._driver is not None:
             raise Error("run.point() inside a loop over run.batches() or run.steps(): these make the safe points themselves")
         self._pending_random = None
+        if not self._in_epoch:
+            self._complete_epoch()       # whose batches() came before
         self.step += 1
         self._safe_point()
 
@@ -261,7 +269,7 @@ class Loops:
         if known is not None and self._driver is None:
             self._complete_epoch()       # a loop over range(run.epoch, n): the loader begins another one
         self._feeds[feed.name] = feed
-        self._see(feed.name, feed.loader)
+        feed.labels = self._see(feed.name, feed.loader)
         feed.known_parts = self._parts
         return self._pending_feeds.pop(feed.name, None)
 
@@ -272,7 +280,9 @@ class Loops:
         if not self._session.is_open:
             return
         for path, held in _held.held_by_script([self, *self._state.objects.values()]).items():
-            if self._part_of(held) is None:
+            if lasting(held) is not None:
+                self._outliving.add(held)
+            elif self._part_of(held) is None:
                 self._reached[id(held)] = Part(held, path, -1)
         self._find_again()
 
@@ -282,17 +292,19 @@ class Loops:
         for label in [label for label in self._unseen if self._lasting.get(label) in parts]:
             self._put_back_part(label, parts[self._lasting[label]])
 
-    def _see(self, name, loader):
+    def _see(self, name, loader) -> dict[str, str]:
         """What moves with a loader is saved from now on. What the snapshot has of it is put back, unless the script has made it in this
-        epoch, as it does in each."""
+        epoch, as it does in each. Returns where each part is saved, by its place in the loader."""
         if not self._session.is_open:
-            return
+            return {}
         in_epoch = name in self._pending_feeds
+        labels: dict[str, str] = {}
         for place, held in _held.held_by_loader(loader).items():
-            label = f"{name}.{place}"
             part = self._part_of(held)
             if part is None:
                 part = self._reached[id(held)] = Part(held, "", -1 if self._driver == "steps" else self.epoch)
+            label = part.path or f"{name}.{place}"        # loaders may take turns under one name
+            labels[place] = label
             if label in self._unseen and (in_epoch or label in self._lasting):
                 self._put_back_part(label, part)
             self._unseen.pop(label, None)
@@ -301,6 +313,7 @@ class Loops:
                 self._lasting[label] = part.path
             else:
                 self._lasting.pop(label, None)
+        return labels
 
     def _part_of(self, held) -> Part | None:
         part = self._reached.get(id(held))
@@ -313,8 +326,10 @@ class Loops:
 
     def _open(self, feed, position):
         """The feed's iterator, and the function that puts random numbers back once it stands there."""
+        feed.is_warm = self._warm_up(feed.name, feed.loader, position and position.get("warm"))
         if position is None:
-            return feed.open(), self._settle
+            self._settle()               # before: what an iteration draws when it begins is not to be drawn twice
+            return feed.open(), lambda: None
         goal = self._pending_random or _random.capture(self._parts)
         self._pending_random = None
         iterator = feed.open(position)
@@ -324,11 +339,26 @@ class Loops:
         def settle():
             _random.apply(goal, self._parts)
             if self._vars_at_epoch is not None:      # what the epoch's first lines set, it had set before the snapshot
-                self.vars.clear()
-                self.vars.update(self._vars_at_epoch)
+                self._vars_at_epoch(self.vars)
                 self._vars_at_epoch = None
             self._settled()
         return iterator, settle
+
+    def _warm_up(self, name, loader, was_warm=None) -> bool:
+        """Before a pass over a loader begins: whether its workers run already, as they do after a resume where they did without one.
+        `was_warm`: of a pass that is resumed."""
+        if (inner := lasting(loader)) is None:
+            return False
+        if was_warm is None:
+            was_warm = is_running(inner) if name in self._passed else self._warm.get(name, False)
+        if was_warm and not is_running(inner):
+            before = _random.capture(self._parts)
+            start_lasting(inner)
+            _random.apply(before, self._parts)
+        self._warm[name] = inner in self._outliving
+        self._outliving.add(inner)           # if it comes again
+        self._passed.add(name)
+        return was_warm
 
     def _tell_first_lines(self):
         """They have run again, in the middle of their epoch."""
@@ -365,6 +395,7 @@ class Loops:
         its newest snapshot by raising Stopped, and the next block comes here again."""
         protect(loader)
         self._see(name, loader)
+        self._warm_up(name, loader)
         with signals_wait(loader):
             batches = iter(loader)
         for batch in batches:

@@ -128,6 +128,13 @@ class PythonGenerator(Kind):
     read = NumpyGenerator.read
 
 
+def is_generator(value) -> bool:
+    of_numpy, torch = sys.modules.get("numpy.random"), sys.modules.get("torch")
+    return (isinstance(value, random.Random) and not isinstance(value, random.SystemRandom)
+            or of_numpy is not None and isinstance(value, (of_numpy.Generator, of_numpy.RandomState))
+            or torch is not None and isinstance(value, torch.Generator))
+
+
 def generator_state(generator):
     """A nest of plain values and arrays from which set_generator_state continues; nothing in it changes later."""
     if hasattr(generator, "getstate"):

@@ -10,8 +10,7 @@ import sys
 from . import _abi
 from ._abi import DTYPE_NAMES, DTYPES, ITEM_BYTES
 from ._arrays import Array
-from ._held import is_generator
-from ._numpy import generator_state, numpy
+from ._numpy import generator_state, is_generator, numpy
 from ._tree import PLAIN, Kind, give_back, name_of, shown
 
 DEEPEST, LONGEST = 4, 100    # containers in containers, and items of each, that are looked into for state

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 
 from . import _held, _random
@@ -70,6 +71,26 @@ def protect(loader):
     """Shields the workers that this loader starts from now on."""
     if getattr(loader, "num_workers", 0) and not isinstance(loader.worker_init_fn, Shield):
         loader.worker_init_fn = Shield(loader.worker_init_fn, stateful=hasattr(loader, "load_state_dict"))
+
+
+def lasting(loader):
+    """torch's loader, where its workers stay from one pass to the next; None: they do not. Only the first pass starts them, and draws a
+    seed for them from the numbers that shuffle as well."""
+    inner = getattr(loader, "base_dataloader", loader)          # of Hugging Face Accelerate
+    torch_s = sys.modules.get("torch.utils.data")
+    is_torch_s = torch_s is not None and isinstance(inner, torch_s.DataLoader) and not hasattr(inner, "load_state_dict")
+    return inner if is_torch_s and inner.num_workers and inner.persistent_workers else None
+
+
+def is_running(inner) -> bool:
+    return inner._iterator is not None
+
+
+def start_lasting(inner):
+    """As the first pass did, in an earlier block."""
+    protect(inner)
+    with signals_wait(inner):
+        inner._iterator = inner._get_iterator()
 
 
 def start_tracker(context):
