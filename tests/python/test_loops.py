@@ -2,6 +2,7 @@
 """The loops as people write them."""
 import contextlib
 import json
+import shutil
 import pathlib
 import re
 
@@ -371,22 +372,28 @@ def first_lines(run, meter, hidden, do):
                 run.stop("the test says so")
 
 
-@pytest.mark.parametrize("what, told", [
-    ("a number", "changed meter:"), ("an array", "changed hidden:"), ("nothing", None), ("guarded", None)])
-def test_first_lines_of_an_epoch_that_undo_what_was_restored_are_told(what, told, open_run, capfd):
+@pytest.mark.parametrize("what", ["a number", "an array", "nothing", "guarded"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_the_first_lines_of_an_epoch_do_to_what_was_restored_is_undone_or_told(what, is_there, open_run, tmp_path, capfd):
     def lines(run, meter, hidden):
         return {"a number": lambda: meter.update(sum=0), "an array": lambda: hidden.fill(0), "nothing": lambda: None,
                 "guarded": lambda: run.batch == 0 and meter.update(sum=0)}[what]
     for _ in range(2):
         meter, hidden = {"sum": 0}, np.zeros(2)
         run = open_run(meter=meter, hidden=hidden)
+        if run.resumed and not is_there:
+            shutil.rmtree(tmp_path / "run/snapshots")
         try:
             first_lines(run, meter, hidden, lines(run, meter, hidden))
         except libckpt.Stopped:
             capfd.readouterr()
     said = capfd.readouterr().err
-    assert ("have run once more" in said) == (told is not None)
-    assert told is None or told in said
+    changes = {"a number": "meter", "an array": "hidden"}.get(what)
+    if changes and not is_there:
+        assert f"have run once more and changed {changes}: what was there is lost" in said
+    else:
+        assert "once more" not in said
+        assert (meter["sum"], hidden[0]) == {"a number": (6, 12), "an array": (12, 6), "nothing": (12, 12), "guarded": (6, 12)}[what]
 
 
 class Counting:

@@ -32,6 +32,7 @@ class Loops:
     _safe_point: Callable[[], None]
     _save_now: Callable[[], None]
     _leave_if_stop_is_due: Callable[[], None]
+    _put_back_objects: Callable[[list[str]], str | None]
 
     def __init__(self, session):
         self._session = session
@@ -334,7 +335,7 @@ class Loops:
         self._pending_random = None
         iterator = feed.open(position)
 
-        self._tell_first_lines()
+        self._undo_first_lines()
 
         def settle():
             _random.apply(goal, self._parts)
@@ -360,16 +361,16 @@ class Loops:
         self._passed.add(name)
         return was_warm
 
-    def _tell_first_lines(self):
-        """They have run again, in the middle of their epoch."""
+    def _undo_first_lines(self):
+        """They have run again, in the middle of their epoch; what they change they had changed before the snapshot."""
         if not self._marks_at_epoch:
             return
         before, self._marks_at_epoch = self._marks_at_epoch, {}
         marks = self._state.marks()
         changed = sorted(name for name in marks if marks[name] != before.get(name))
-        if changed:
+        if changed and (why_not := self._put_back_objects(changed)):
             warn(f"epoch {self.epoch} goes on in its middle, and its lines before run.batches() have run once more and changed "
-                 f"{', '.join(changed)}: what was there is lost; let them do so only if run.batch == 0")
+                 f"{', '.join(changed)}: what was there is lost ({why_not}); let them do so only if run.batch == 0")
 
     def _used(self, feed, accumulate, last):
         """The batch that was given out last has been used."""

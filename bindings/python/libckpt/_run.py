@@ -152,6 +152,18 @@ class Run(Loops):
         _script.tell_differences(self._state.objects, own["settings"], self._settings, self._overridden.keys() | override.keys())
         self._settings = own["settings"]
 
+    def _put_back_objects(self, names) -> str | None:
+        """What the snapshot holds of these, once more. Returns why it cannot be had."""
+        try:
+            path = _reading.find(self._directory or "")
+            with _reading.Snapshot(path) as snapshot:
+                if snapshot.step != self._resumed_step:
+                    return "the snapshot is not the newest any more"
+            _reading.initialise(self._state, path, names)
+        except (_abi.Error, OSError) as error:
+            return str(error)
+        return None
+
     # ---- Saving ------------------------------------------------------------------------------------------------------------
 
     def _prepare(self, _user, snapshot) -> int:
