@@ -11,7 +11,7 @@ from typing import Any, Callable
 from . import _abi, _arrays
 from ._numpy import generator_state, is_generator, set_generator_state
 from ._plain import is_named_tuple, name_of_class
-from ._tree import PLAIN
+from ._tree import PLAIN, has_lone_surrogates
 
 LONGEST = 100                  # items of a container: a longer one is data
 LARGEST = 1 << 13              # bytes of an array: a larger one is data
@@ -57,11 +57,6 @@ def small_copy_of_items(value, depth):
         plain_keys = all(type(key) in PLAIN and small_copy(key) is not MANY for key in value)
         return dict(zip(value, items)) if plain_keys else MANY
     return collections.deque(items, value.maxlen) if isinstance(value, collections.deque) else type(value)(items)
-
-
-def has_lone_surrogates(text: str) -> bool:
-    """As in the name of a file that is not UTF-8: JSON has none."""
-    return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def is_same(a, b) -> bool:

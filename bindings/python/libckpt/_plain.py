@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from . import _abi, _arrays
-from ._tree import NOT_MADE, Kind, give_back, shown
+from ._tree import NOT_MADE, Kind, give_back, has_lone_surrogates, shown
 
 
 class List(Kind):
@@ -150,7 +150,7 @@ class Dict(Kind):
         return isinstance(value, dict)
 
     def write(self, writer, value, path):
-        if type(value) is dict and all(type(key) is str for key in value):
+        if type(value) is dict and all(type(key) is str and not has_lone_surrogates(key) for key in value):
             return {"$" + key if key.startswith("$") else key: writer.node(item, (*path, key)) for key, item in value.items()}
         if factory_of(value) is None and getattr(value, "default_factory", None) and writer.comes_back_alone(path):
             raise TypeError(f"its default_factory is a function, which is not saved; take one of {', '.join(DEFAULTS)}, or make it before "

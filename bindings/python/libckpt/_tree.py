@@ -107,6 +107,11 @@ def shown(path: tuple) -> str:
     return ".".join(map(str, path))
 
 
+def has_lone_surrogates(text: str) -> bool:
+    """As in the name of a file that is not UTF-8: JSON has none."""
+    return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 class Writer:
     """One walk over live objects. `arrays` is what to save; `left_out` says what stays as the script makes it. `alone`: everything must
     come back from the snapshot alone, and what does not is refused with this advice. `at_start`: what the first walk of a run met;
@@ -137,8 +142,10 @@ class Writer:
 
     def node(self, value, path: tuple) -> Any:
         kind = type(value)
-        if kind is str or kind is bool or value is None:
+        if kind is bool or value is None or kind is str and not has_lone_surrogates(value):
             return value
+        if kind is str:
+            return self._leave_out(value, path, "it is no Unicode text, as the name of a file may be: keep os.fsencode() of it")
         if kind is int and -2**63 <= value < 2**63 or kind is float and math.isfinite(value):
             return value
         found = kind_of(value)
