@@ -231,6 +231,37 @@ class LastingWorkersMadeAnew(Habit):
         return DataLoader(TensorDataset(*data()), BATCH, shuffle=True, num_workers=1, persistent_workers=True)
 
 
+class TakingTurns(SeededEachEpoch):
+    """Two loaders, each with a generator of its own, take turns under one name."""
+
+    def make_loader(self):
+        self.other = DataLoader(TensorDataset(*data()), BATCH, shuffle=True, generator=torch.Generator().manual_seed(5))
+        return DataLoader(TensorDataset(*data()), BATCH, shuffle=True, generator=torch.Generator().manual_seed(6))
+
+    def loader_of(self, epoch):
+        return self.other if epoch % 2 else self.loader
+
+
+class OpenedLazily(SwitchedData):
+    """A flag says that something is open that no other process has."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_open = False
+
+    def __getitem__(self, i):
+        if not self.is_open:
+            self.file, self.is_open = open("/dev/zero", "rb"), True
+        self.file.read(1)
+        return super().__getitem__(i)
+
+
+class SwitchedBesideOpen(SwitchedOnce):
+    def make_loader(self):
+        self.data = OpenedLazily()
+        return DataLoader(self.data, BATCH, shuffle=True)
+
+
 class PassesInSteps(Habit):
     """Each step is a pass over the loader."""
 
@@ -278,4 +309,4 @@ class VariablesInFirstLines(Habit):
 
 ALL = [SeededEachEpoch, SeededByHand, SeededAndGiven, DrawnFromBefore, MadeEachEpoch, MadeFromOneGenerator, Counting,
        StatefulCounting, CountingStreaming, OwnBatching, SwitchedOnce, SwitchedEachEpoch, SwitchedForWorkers, SwitchedAfterBatches,
-       SwitchedByMore, LastingWorkers, LastingWorkersMadeAnew, PassesInSteps, PassesBeforePoints, VariablesInFirstLines]
+       SwitchedByMore, SwitchedBesideOpen, TakingTurns, LastingWorkers, LastingWorkersMadeAnew, PassesInSteps, PassesBeforePoints, VariablesInFirstLines]

@@ -304,8 +304,7 @@ class Loops:
             part = self._part_of(held)
             if part is None:
                 part = self._reached[id(held)] = Part(held, "", -1 if self._driver == "steps" else self.epoch)
-            label = part.path or f"{name}.{place}"        # loaders may take turns under one name
-            labels[place] = label
+            labels[place] = label = self._label_of(part, f"{name}.{place}")
             if label in self._unseen and (in_epoch or label in self._lasting):
                 self._put_back_part(label, part)
             self._unseen.pop(label, None)
@@ -315,6 +314,12 @@ class Loops:
             else:
                 self._lasting.pop(label, None)
         return labels
+
+    def _label_of(self, part, label) -> str:
+        """Loaders may take turns under one name: then the later one's parts are known by the variables that lead to them."""
+        known = self._parts.get(label)
+        is_taken = known is not None and known is not part.saved and any(other.saved is known and other.path for other in self._reached.values())
+        return part.path if part.path and is_taken else label
 
     def _part_of(self, held) -> Part | None:
         part = self._reached.get(id(held))
