@@ -36,11 +36,11 @@ def batches():
     return [(x[i:i + 4], y[i:i + 4]) for i in range(0, 20, 4)]
 
 
-def fit(callbacks, seed, epochs=6):
+def fit(callbacks, seed, epochs=6, **arguments):
     """One start of the program: the model after fit()."""
     keras.utils.set_random_seed(seed)
     model, (x, y) = make(), data()
-    model.fit(x, y, batch_size=4, epochs=epochs, verbose=0, callbacks=callbacks, validation_data=(x, y))
+    model.fit(x, y, batch_size=4, epochs=epochs, verbose=0, callbacks=callbacks, validation_data=(x, y), **arguments)
     return model
 
 

@@ -3,7 +3,7 @@
 import keras_training as training
 import libckpt
 import pytest
-from keras.callbacks import Callback
+from keras.callbacks import Callback, CallbackList, EarlyStopping, LambdaCallback, LearningRateScheduler
 from libckpt.keras import Checkpoint
 
 
@@ -21,43 +21,92 @@ def checkpoint(tmp_path):
     return lambda: Checkpoint(directory=tmp_path / "run", settings={"allow_volatile": "on"})
 
 
-def test_a_fit_stopped_after_every_epoch_ends_in_the_same_bits(checkpoint):
-    expected = training.result(training.fit([], 7))
+def chain(checkpoint, before=(), after=(), **arguments):
+    """Blocks of an epoch until fit() ends by itself; how many, and the model. Other callbacks are made anew in each."""
     for block in range(1, 10):
         own = checkpoint()
+        callbacks = [*[make() for make in before], own, StopInEachEpoch(own), *[make() for make in after]]
         try:
-            model = training.fit([own, StopInEachEpoch(own)], 7 if block == 1 else 1000 + block)
+            model = training.fit(callbacks, 7 if block == 1 else 1000 + block, **arguments)
         except libckpt.Stopped as stopped:
             assert stopped.code == 85
             continue
-        break
+        own.run.finish()
+        return block, model
+    raise AssertionError("it made no progress")
+
+
+def test_a_fit_stopped_after_every_epoch_ends_in_the_same_bits(checkpoint):
+    expected = training.result(training.fit([], 7))
+    blocks, model = chain(checkpoint)
+    assert blocks == 6
+    assert training.result(model) == expected
+
+
+def test_a_fit_that_begins_at_a_later_epoch_does_only_those_that_are_left(checkpoint):
+    later, seen = {"initial_epoch": 3, "epochs": 6}, []
+    expected = training.result(training.fit([], 7, **later))
+    blocks, model = chain(checkpoint, after=[lambda: LambdaCallback(on_epoch_begin=lambda epoch, logs: seen.append(epoch))], **later)
+    assert blocks == 3 and seen == [3, 4, 5]
+    assert training.result(model) == expected
+
+
+def test_a_second_fit_of_the_model_begins_where_it_says(checkpoint):
+    with pytest.raises(libckpt.Stopped):
+        own = checkpoint()
+        training.fit([own, StopInEachEpoch(own)], 7)
+    own = checkpoint()
+    model = training.fit([own], 1000)
+    assert model.fit(*training.data(), epochs=3, verbose=0).epoch == [0, 1, 2]
     own.run.finish()
-    assert block == 6
+
+
+def halving():
+    return LearningRateScheduler(lambda epoch, rate: rate / 2 if epoch else rate)
+
+
+class DecayAtTheEnd(Callback):
+    """Changes weights when an epoch and when all of fit() is over, as EarlyStopping does when it puts the best ones back."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.set_weights([weight * 0.9 for weight in self.model.get_weights()])
+
+    def on_train_end(self, logs=None):
+        self.on_epoch_end(None)
+
+
+@pytest.mark.parametrize("before, after", [([halving], [DecayAtTheEnd]), ([DecayAtTheEnd], [halving])])
+def test_other_callbacks_act_once_an_epoch_wherever_they_stand_in_the_list(before, after, checkpoint):
+    expected = training.result(training.fit([make() for make in [*before, *after]], 7))
+    blocks, model = chain(checkpoint, before, after)
+    assert blocks == 6
     assert training.result(model) == expected
 
 
 def test_a_fit_that_had_ended_when_the_program_was_killed_is_not_trained_on(checkpoint):
     own = checkpoint()
-    expected = training.result(training.fit([own], 7))
+    expected = training.result(training.fit([own, *putting_back_the_best()], 7, epochs=50))
     own.run.close()
     own = checkpoint()
-    assert training.result(training.fit([own], 1000)) == expected
+    assert training.result(training.fit([own, *putting_back_the_best()], 1000, epochs=50)) == expected
     own.run.finish()
+
+
+def putting_back_the_best():
+    return [EarlyStopping("val_loss", restore_best_weights=True, min_delta=0.5)]
 
 
 def test_variables_that_would_come_with_the_first_batch_are_there_before_or_missed_aloud(checkpoint):
     """The torch backend makes them all before fit() begins, the others do not."""
     model, own = training.make(), checkpoint()
-    own.set_model(model)
-    own.on_train_begin()
+    CallbackList([own], model=model).on_train_begin()
     assert model.optimizer.built
     own.run.close()
     later = training.keras.Sequential([training.keras.layers.Dense(3)])
     later.compile("adam", "mse")
     own = checkpoint()
-    own.set_model(later)
     with pytest.raises(libckpt.Error, match="keras.Input"):
-        own.on_train_begin()
+        CallbackList([own], model=later).on_train_begin()
 
 
 @pytest.mark.timeout(300)

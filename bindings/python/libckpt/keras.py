@@ -2,6 +2,7 @@
 """Keras 3: ``model.fit(..., callbacks=[libckpt.keras.Checkpoint()])``, started by ckptrun. Safe points are at the ends of epochs."""
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -32,23 +33,57 @@ class Checkpoint(keras.callbacks.Callback):
             raise Error("one Checkpoint is one run, and this one has had its fit(): give each fit() a Checkpoint and a directory "
                         "of its own, Checkpoint(directory=...)")
         build(self.model)
-        self._early = {"stopped": False}
-        self.run = Run(variables=Variables(self.model), early=self._early, **self._arguments)
+        self._surround(callback_list())
+        self._fit = {"first_epoch": 0, "stopped": False}
+        self.run = Run(variables=Variables(self.model), fit=self._fit, **self._arguments)
         self._epochs = self.run.epochs(math.inf)
-        self.model._initial_epoch = self.params["epochs"] if self._early["stopped"] else self.run.epoch or None
+        self.model._initial_epoch = self._epoch_to_begin_with()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def _surround(self, callbacks):
+        """Keras calls its callbacks in the order in which the script gives them. The safe point is where all of them are through
+        with an epoch and none has begun the next, and the end is what all of them have made of it."""
+        begin_epoch, end = callbacks.on_epoch_begin, callbacks.on_train_end
+
+        def on_epoch_begin(epoch, logs=None):
+            self._begin_epoch(epoch)
+            begin_epoch(epoch, logs)
+
+        def on_train_end(logs=None):
+            end(logs)
+            self._end()
+        callbacks.on_epoch_begin, callbacks.on_train_end = on_epoch_begin, on_train_end
+
+    def _epoch_to_begin_with(self):
+        """By Keras's count, which begins at fit(initial_epoch=...); None: there."""
+        if self._fit["stopped"]:
+            return self.params["epochs"]
+        return self._fit["first_epoch"] + self.run.epoch or None
+
+    def _begin_epoch(self, epoch):
         next(self._epochs)            # the epoch before is complete, with all that Keras does after it: the safe point
+        self._fit["first_epoch"] = epoch - self.run.epoch
 
     def on_test_batch_end(self, batch, logs=None):
         if self.run is not None:
             self.run._leave_if_stop_is_due()
 
-    def on_train_end(self, logs=None):
-        self._early["stopped"] = self.model.stop_training
+    def _end(self):
+        self.model._initial_epoch = None          # a second fit() begins where it says
+        self._fit["stopped"] = self.model.stop_training
         self._epochs.close()
         self.run._complete_epoch()
         self.run._end_loop()
+
+
+def callback_list() -> keras.callbacks.CallbackList:
+    """The list that calls a callback of it now: Keras tells none in which it is."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if isinstance(frame.f_locals.get("self"), keras.callbacks.CallbackList):
+            return frame.f_locals["self"]
+        frame = frame.f_back
+    raise Error("libckpt.keras.Checkpoint is for model.fit(callbacks=[...]); in a loop of your own use run.batches(), with "
+                "Run(variables=Variables(model))")
 
 
 def build(model):
