@@ -39,7 +39,7 @@ def training_of(lightning):
             return loss
 
         def validation_step(self, batch, index):
-            self.log("score", nn.functional.cross_entropy(self.net(batch[0]), batch[1]))
+            self.log("score", nn.functional.cross_entropy(self.net(batch[0]), batch[1]), prog_bar=True)
 
         def configure_optimizers(self):
             optimizer = torch.optim.AdamW(self.parameters(), lr=0.01)
@@ -127,6 +127,8 @@ def result(module, trainer):
                           for state in trainer.optimizers[0].state.values()],
                  "lr": [config.scheduler.get_last_lr() for config in trainer.lr_scheduler_configs],
                  "score": float(stopping.best_score), "wait": stopping.wait_count, "epoch": trainer.current_epoch,
+                 "metrics": [sorted((name, float(value)) for name, value in metrics.items())
+                             for metrics in (trainer.callback_metrics, trainer.logged_metrics, trainer.progress_bar_metrics)],
                  "seen": module.seen, "step": trainer.global_step, "random": torch.get_rng_state().numpy().tobytes()}).encode()
 
 

@@ -72,7 +72,8 @@ def chain(checkpoint, each, first_seed=7, **arguments):
 
 VARIANTS = {
     "plain": {}, "accumulating": {"accumulate_grad_batches": 2}, "some batches": {"limit_train_batches": 4},
-    "validation within epochs": {"val_check_interval": 2}, "by steps": {"epochs": -1, "max_steps": 12},
+    "validation within epochs": {"val_check_interval": 2}, "validation now and then": {"check_val_every_n_epoch": 2},
+    "by steps": {"epochs": -1, "max_steps": 12},
     "loader anew": {"reload_dataloaders_every_n_epochs": 1}, "loader made early": {"schedule": "in one cycle"},
     "a rate that waits for the score": {"schedule": "by score"}, "averaged weights": {"beside": training.averaging},
     "groups that grow": {"beside": training.growing_groups}, "layers unfrozen later": {"beside": training.unfreezing},

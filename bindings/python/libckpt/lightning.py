@@ -47,8 +47,8 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
         if self.run is not None:
             raise Error("one Checkpoint is one run, and this one has had its fit(): give each fit() a Checkpoint and a directory "
                         "of its own, Checkpoint(directory=...)")
-        self._own = TrainerState(trainer)
-        self.run = Run(**objects_of(trainer, pl_module, self), trainer=self._own, **self._arguments)
+        self._own, self._metrics = TrainerState(trainer), LoggedMetrics(trainer)
+        self.run = Run(**objects_of(trainer, pl_module, self), trainer=self._own, metrics=self._metrics, **self._arguments)
         self._fit.begin(self.run, trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else None)
         trainer.should_stop |= self._own.stopped
 
@@ -72,6 +72,7 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
             raise Error("libckpt.lightning knows the place in one training loader, and there are several: let one loader give the "
                         "batches of all")
         stop_on_signals(self.run)
+        self._metrics.put_back()
         trainer.fit_loop._restarting = False      # else an epoch that goes on ends without its metrics: no ReduceLROnPlateau
 
     def on_validation_batch_end(self, trainer, *_):
@@ -83,6 +84,7 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
         self._fit.end()
 
     def on_fit_end(self, trainer, pl_module):
+        self._metrics.put_back()
         self._fit.end()          # also where nothing was left to train
 
 
@@ -118,7 +120,7 @@ def objects_of(trainer, pl_module, own) -> dict:
     """What changes in a fit(), by name."""
     schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
     found = {"module": pl_module, "precision": trainer.precision_plugin, "callbacks": CallbackStates(trainer, own),
-             "metrics": CallbackMetrics(trainer), "loops": trainer.fit_loop, "additions": Additions(trainer, pl_module)}
+             "loops": trainer.fit_loop, "additions": Additions(trainer, pl_module)}
     found |= {name: item for kind, items in (("optimizer", trainer.optimizers), ("scheduler", schedulers))
               for name, item in numbered(kind, items)}
     return found | ({"datamodule": trainer.datamodule} if trainer.datamodule is not None else {})
@@ -199,14 +201,22 @@ class Additions:
             callback.on_load_checkpoint(self._trainer, self._module, checkpoint)
 
 
-class CallbackMetrics:
-    """The metrics that were logged last: callbacks and schedulers ask for those of an earlier epoch too."""
+class LoggedMetrics:
+    """What was logged last: callbacks and schedulers ask for what an earlier epoch logged too, and scripts do after fit()."""
+    KINDS = ("callback_metrics", "logged_metrics", "progress_bar_metrics")
 
     def __init__(self, trainer):
         self._trainer = trainer
+        self._restored: dict[str, dict] = {}
 
     def state_dict(self):
-        return dict(self._trainer.callback_metrics)
+        return {kind: dict(getattr(self._trainer, kind)) for kind in self.KINDS}
 
     def load_state_dict(self, metrics):
-        self._trainer.callback_metrics.update(metrics)
+        self._restored = metrics
+
+    def put_back(self):
+        """Once Lightning has tried the validation, after which it forgets all metrics."""
+        for kind, metrics in self._restored.items():
+            getattr(self._trainer, kind).update(metrics)
+        self._restored = {}
