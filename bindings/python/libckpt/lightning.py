@@ -79,13 +79,11 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
         if self.run is not None and not trainer.sanity_checking:
             self.run._leave_if_stop_is_due()
 
-    def on_train_end(self, trainer, pl_module):
+    def on_fit_end(self, trainer, pl_module):
+        """After the on_train_end of all callbacks, which may change the module; also where nothing was left to train."""
+        self._metrics.put_back()
         self._own.stopped = trainer.should_stop
         self._fit.end()
-
-    def on_fit_end(self, trainer, pl_module):
-        self._metrics.put_back()
-        self._fit.end()          # also where nothing was left to train
 
 
 class CheckpointIO(_framework().plugins.CheckpointIO):  # type: ignore[misc]
