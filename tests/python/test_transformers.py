@@ -78,17 +78,21 @@ def test_a_stream_whose_samples_are_random_goes_on_exactly(start, tmp_path):
     assert bits == training.result(plain)
 
 
-def test_a_training_that_had_ended_when_the_program_was_killed_is_not_trained_on(start):
-    early = {"num_train_epochs": 50, "patience": 1}
-    trainer, checkpoint = start(7, **early)
-    trainer.train()
-    expected = training.result(trainer)
+ENDS = {"early": {"num_train_epochs": 50, "patience": 1}, "at its last step": {"max_steps": 12, "logging_steps": 5},
+        "a stream early": {"stream": True, "max_steps": 250, "patience": 1}, "a stream at its last step": {"stream": True, "max_steps": 12}}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_training_that_had_ended_when_the_program_was_killed_is_not_trained_on(end, start):
+    trainer, checkpoint = start(7, **ENDS[end])
+    loss, expected = trainer.train().training_loss, training.result(trainer)
     checkpoint.run.close()
-    trainer, checkpoint = start(1000, **early)
-    trainer.train()
-    assert checkpoint.run.resumed and trainer.state.global_step < 50 * 5
-    assert weights_of(training.result(trainer)) == weights_of(expected)
-    checkpoint.run.close()
+    for block in (2, 3):
+        trainer, checkpoint = start(1000 + block, **ENDS[end])
+        assert trainer.train().training_loss == loss
+        assert checkpoint.run.resumed and trainer.state.global_step < 250
+        assert weights_of(training.result(trainer)) == weights_of(expected)
+        checkpoint.run.close()
 
 
 def weights_of(result):

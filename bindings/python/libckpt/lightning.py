@@ -79,8 +79,7 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
         if self.run is not None and not trainer.sanity_checking:
             self.run._leave_if_stop_is_due()
 
-    def on_fit_end(self, trainer, pl_module):
-        """After the on_train_end of all callbacks, which may change the module; also where nothing was left to train."""
+    def on_fit_end(self, trainer, pl_module):     # after the on_train_end of all callbacks, which may change the module
         self._metrics.put_back()
         self._own.stopped = trainer.should_stop
         self._fit.end()

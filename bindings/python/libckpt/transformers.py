@@ -34,16 +34,16 @@ class Checkpoint(TrainerCallback):
     def __init__(self, trainer: trainer_module.Trainer, **arguments: Any):
         self._trainer, self._arguments = trainer, arguments
         self.run: Run = None  # type: ignore[assignment]      # until it begins
-        self._stopping = False
         self._early = {"stopped": False}
         self._fit = Fit()
         self._guide(trainer)
 
     def _guide(self, trainer):
-        get_loader, run_epoch = trainer.get_train_dataloader, trainer._run_epoch
+        get_loader, run_epoch, finalize = trainer.get_train_dataloader, trainer._run_epoch, trainer._finalize_training
         accumulate = trainer.args.gradient_accumulation_steps
         trainer.get_train_dataloader = lambda: Loader(self._fit, get_loader(), lambda: accumulate)
         trainer._run_epoch = lambda **arguments: self._run_epoch(run_epoch, **arguments)
+        trainer._finalize_training = lambda *arguments: self._finalize(finalize, *arguments)
 
     def on_train_begin(self, args, state, control, **_):
         if self.run is not None:
@@ -56,7 +56,11 @@ class Checkpoint(TrainerCallback):
 
     def _run_epoch(self, run_epoch, *, epoch, **arguments):
         """An epoch of the Trainer's: nothing of one that is done, the rest of one that is begun."""
-        if epoch < self.run.epoch or self._early["stopped"]:
+        state = self._trainer.state
+        if self._early["stopped"] or state.global_step >= state.max_steps:
+            self._trainer.control.should_training_stop = True         # a stream has epochs without end
+            return
+        if epoch < self.run.epoch:
             return
         begun, used = self._begun
         if epoch == begun and used:
@@ -69,13 +73,16 @@ class Checkpoint(TrainerCallback):
         if self.run is not None:
             self.run._leave_if_stop_is_due()
 
-    def on_train_end(self, args, state, control, **_):
-        if not self._stopping:
-            self._early["stopped"] = state.global_step < state.max_steps
-            self._fit.end()
+    def _finalize(self, finalize, *arguments):
+        """The end, with all that the Trainer and its callbacks do there."""
+        output, trainer = finalize(*arguments), self._trainer
+        trainer._tr_loss.zero_()          # it is in the total now, and would be added once more in a block that finds nothing to do
+        self._early["stopped"] = trainer.state.global_step < trainer.state.max_steps
+        self._fit.end()
+        return output
 
     def _tell_callbacks(self):
-        self._stopping, trainer = True, self._trainer
+        trainer = self._trainer
         trainer.callback_handler.on_train_end(trainer.args, trainer.state, trainer.control)
 
 
