@@ -26,6 +26,36 @@ def make():
     return model
 
 
+class Adversaries(keras.Model):
+    """Two optimizers of its own, each for a part of the variables; they have theirs after the first batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.parts = [keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)]) for _ in range(2)]
+        self.built = True
+
+    def compile(self, *optimizers):
+        super().compile()
+        self.first, self.others = optimizers[0], list(optimizers[1:])
+
+    def train_step(self, batch):
+        for sign, part, optimizer in zip((1, -1), self.parts, [self.first, *self.others]):
+            self.zero_grad()
+            loss = sign * (self.parts[0](batch[0]) - self.parts[1](batch[0])).abs().mean()
+            loss.backward()
+            optimizer.apply([weight.value.grad for weight in part.trainable_weights], part.trainable_weights)
+        return {"loss": loss}
+
+    def test_step(self, batch):
+        return {}
+
+
+def make_adversaries():
+    model = Adversaries()
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), keras.optimizers.Adam(0.01))
+    return model
+
+
 def data():
     generator = np.random.default_rng(99)
     return generator.normal(size=(20, 6)).astype("float32"), generator.integers(0, 3, 20)
@@ -36,7 +66,7 @@ def batches():
     return [(x[i:i + 4], y[i:i + 4]) for i in range(0, 20, 4)]
 
 
-def fit(callbacks, seed, epochs=6, **arguments):
+def fit(callbacks, seed, epochs=6, make=make, **arguments):
     """One start of the program: the model after fit()."""
     keras.utils.set_random_seed(seed)
     model, (x, y) = make(), data()
@@ -45,8 +75,10 @@ def fit(callbacks, seed, epochs=6, **arguments):
 
 
 def result(model):
+    optimizers = [model.first, *model.others] if isinstance(model, Adversaries) else [model.optimizer]
     return repr([keras.ops.convert_to_numpy(variable).tobytes()
-                 for variable in [*model.trainable_variables, *model.non_trainable_variables, *model.optimizer.variables]]).encode()
+                 for variable in [*model.trainable_variables, *model.non_trainable_variables,
+                                  *(variable for optimizer in optimizers for variable in optimizer.variables)]]).encode()
 
 
 if __name__ == "__main__":

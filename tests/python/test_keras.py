@@ -51,6 +51,21 @@ def test_a_fit_that_begins_at_a_later_epoch_does_only_those_that_are_left(checkp
     assert training.result(model) == expected
 
 
+def test_optimizers_that_a_model_holds_by_itself_go_on(checkpoint):
+    expected = training.result(training.fit([], 7, make=training.make_adversaries))
+    blocks, model = chain(checkpoint, make=training.make_adversaries)
+    assert blocks == 6
+    assert training.result(model) == expected
+
+
+def test_an_optimizer_of_what_is_not_the_models_is_refused():
+    from libckpt.keras import Variables
+    model = training.make_adversaries()
+    model.first.build(training.make().trainable_variables)
+    with pytest.raises(libckpt.Error, match="SGD 'sgd.*', which trains variables of another"):
+        Variables(model).state_dict()
+
+
 def test_a_second_fit_of_the_model_begins_where_it_says(checkpoint):
     with pytest.raises(libckpt.Stopped):
         own = checkpoint()

@@ -95,26 +95,50 @@ def build(model):
         model.optimizer.build(model.trainable_variables)
 
 
+def further_optimizers(model) -> list:
+    """Those that the model and its layers hold as attributes, beside the one that compile() was given."""
+    held = [value for layer in model._flatten_layers() for value in vars(layer).values()]
+    held += [item for value in held if isinstance(value, (list, tuple)) for item in value]
+    held += [item for value in held if isinstance(value, dict) for item in value.values()]
+    optimizers = {id(value): value for value in held if isinstance(value, keras.optimizers.Optimizer)}
+    return [optimizer for optimizer in optimizers.values() if optimizer is not model.optimizer]
+
+
 class Variables:
-    """Of the model and its optimizer, in Keras's order, the state of random layers and of metrics among them. Names are no help:
+    """Of the model and its optimizers, in Keras's order, the state of random layers and of metrics among them. Names are no help:
     Keras numbers layers anew in each model that a program makes."""
 
     def __init__(self, model: keras.Model):
         self._model = model
 
     def _all(self):
-        optimizer = self._model.optimizer
-        return [*self._model.variables, *(optimizer.variables if optimizer is not None else [])]
+        optimizers = [optimizer for optimizer in (self._model.optimizer, *further_optimizers(self._model)) if optimizer is not None]
+        return [*self._model.variables, *(variable for optimizer in optimizers for variable in optimizer.variables)]
 
     def state_dict(self) -> dict[str, Any]:
-        """NumPy arrays in the variables' shapes, by number: the model's, then its optimizer's."""
-        return {str(number): keras.ops.convert_to_numpy(variable) for number, variable in enumerate(self._all())}
+        """NumPy arrays in the variables' shapes, by number: the model's, then those of its optimizer, then those of others that it
+        holds; and "trained", for each of these the numbers of the variables that it is for, once it knows them."""
+        trained = [self._trained_by(optimizer) for optimizer in further_optimizers(self._model)]
+        return {"trained": trained} | {str(number): keras.ops.convert_to_numpy(variable)
+                                       for number, variable in enumerate(self._all())}
+
+    def _trained_by(self, optimizer) -> list[int]:
+        numbers = {id(variable): number for number, variable in enumerate(self._model.variables)}
+        try:
+            return [numbers[id(variable)] for variable in optimizer._trainable_variables]
+        except KeyError:
+            raise Error(f"the model holds {type(optimizer).__name__} '{optimizer.name}', which trains variables of another: make what "
+                        "it trains an attribute of the model, so that it is saved too") from None
 
     def load_state_dict(self, values: dict[str, Any]) -> None:
         """Assigns them in place; raises Error where there is another number of them."""
+        own = self._model.variables
+        for optimizer, numbers in zip(further_optimizers(self._model), values["trained"]):
+            if numbers and not optimizer.built:       # it gets its variables with its first batch
+                optimizer.build([own[number] for number in numbers])
         variables = self._all()
-        if len(values) != len(variables):
-            raise Error(f"the snapshot holds {len(values)} variables of a Keras model and its optimizer, this program has "
+        if len(values) - 1 != len(variables):
+            raise Error(f"the snapshot holds {len(values) - 1} variables of a Keras model and its optimizers, this program has "
                         f"{len(variables)}: build the same model, or start a new run (ckptrun --fresh or --run NAME)", MISMATCH)
         for number, variable in enumerate(variables):
             variable.assign(values[str(number)])
