@@ -51,6 +51,16 @@ def test_a_fit_that_begins_at_a_later_epoch_does_only_those_that_are_left(checkp
     assert training.result(model) == expected
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+@pytest.mark.parametrize("steps", [5, 2, 3])
+def test_passes_through_the_data_that_do_not_end_with_an_epoch_go_on(steps, checkpoint):
+    """Of five batches: one is left over in each epoch, or each second epoch ends early."""
+    expected = training.result(training.fit([], 7, steps_per_epoch=steps))
+    blocks, model = chain(checkpoint, steps_per_epoch=steps)
+    assert blocks == 6
+    assert training.result(model) == expected
+
+
 def test_optimizers_that_a_model_holds_by_itself_go_on(checkpoint):
     expected = training.result(training.fit([], 7, make=training.make_adversaries))
     blocks, model = chain(checkpoint, make=training.make_adversaries)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 from typing import Any
 
 import keras
 
+from . import _random
 from ._abi import MISMATCH, Error
 from ._run import Run
 
@@ -35,7 +37,8 @@ class Checkpoint(keras.callbacks.Callback):
         build(self.model)
         self._surround(callback_list())
         self._fit = {"first_epoch": 0, "stopped": False}
-        self.run = Run(variables=Variables(self.model), fit=self._fit, **self._arguments)
+        self._passes = Passes(held_around("epoch_iterator"))
+        self.run = Run(variables=Variables(self.model), fit=self._fit, passes=self._passes, **self._arguments)
         self._epochs = self.run.epochs(math.inf)
         self.model._initial_epoch = self._epoch_to_begin_with()
 
@@ -60,7 +63,9 @@ class Checkpoint(keras.callbacks.Callback):
         return self._fit["first_epoch"] + self.run.epoch or None
 
     def _begin_epoch(self, epoch):
+        self._passes.before_epoch()
         next(self._epochs)            # the epoch before is complete, with all that Keras does after it: the safe point
+        self._passes.go_on()
         self._fit["first_epoch"] = epoch - self.run.epoch
 
     def on_test_batch_end(self, batch, logs=None):
@@ -75,15 +80,64 @@ class Checkpoint(keras.callbacks.Callback):
         self.run._end_loop()
 
 
-def callback_list() -> keras.callbacks.CallbackList:
-    """The list that calls a callback of it now: Keras tells none in which it is."""
+def held_around(name: str, kind: type = object):
+    """What a function that called us has as `name`: Keras tells its callbacks neither in which list they are nor of the data."""
     frame = inspect.currentframe()
     while frame is not None:
-        if isinstance(frame.f_locals.get("self"), keras.callbacks.CallbackList):
-            return frame.f_locals["self"]
+        value = frame.f_locals.get(name)
+        if value is not None and isinstance(value, kind):
+            return value
         frame = frame.f_back
-    raise Error("libckpt.keras.Checkpoint is for model.fit(callbacks=[...]); in a loop of your own use run.batches(), with "
-                "Run(variables=Variables(model))")
+    return None
+
+
+def callback_list() -> keras.callbacks.CallbackList:
+    callbacks = held_around("self", keras.callbacks.CallbackList)
+    if callbacks is None:
+        raise Error("libckpt.keras.Checkpoint is for model.fit(callbacks=[...]); in a loop of your own use run.batches(), with "
+                    "Run(variables=Variables(model))")
+    return callbacks
+
+
+class Passes:
+    """The place in the data of fit(steps_per_epoch=...): there a pass through the data may take several epochs. It is drawn again, with
+    the random numbers of its beginning. What has no length, a generator say, begins anew."""
+
+    def __init__(self, iterator):
+        known = iterator is not None and iterator.steps_per_epoch and iterator.data_adapter.num_batches
+        self._iterator = iterator if known else None
+        self._begun: dict[str, Any] = {}          # how the pass began, and whether Keras had the iterator for it by then
+        self._restored: dict[str, Any] = {}
+
+    def before_epoch(self):
+        if self._iterator is not None and self._iterator._steps_seen == 0:
+            self._begun = {"random": _random.capture({}), "opened": self._iterator._current_iterator is not None}
+
+    def go_on(self):
+        restored, self._restored = self._restored, {}
+        if self._iterator is None or not restored:
+            return
+        self._begun = {"random": restored["random"], "opened": restored["opened"]}
+        if restored["opened"] or restored["used"]:
+            now = _random.capture({})
+            self._draw_again(**restored)
+            _random.apply(now, {})
+
+    def _draw_again(self, random, opened, used):
+        if not opened:
+            _random.apply(random, {})
+        self._iterator._current_iterator = batches = iter(self._iterator._get_iterator())
+        if opened:
+            _random.apply(random, {})       # to open it takes some, too
+        for _ in itertools.islice(batches, used):
+            pass
+        self._iterator._steps_seen = used
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._begun | {"used": self._iterator._steps_seen} if self._begun else {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._restored = state
 
 
 def build(model):
