@@ -66,6 +66,11 @@ def averaging(callbacks):
     return Averaging()
 
 
+def averaging_by_epoch(callbacks):
+    """With a schedule of its own from the second epoch on, and an epoch more for the statistics of normalization."""
+    return callbacks.StochasticWeightAveraging(0.02, swa_epoch_start=2, annealing_epochs=2)
+
+
 def unfreezing(callbacks):
     class Unfreezing(callbacks.BaseFinetuning):
         def freeze_before_training(self, module):

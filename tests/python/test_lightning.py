@@ -76,6 +76,7 @@ VARIANTS = {
     "by steps": {"epochs": -1, "max_steps": 12},
     "loader anew": {"reload_dataloaders_every_n_epochs": 1}, "loader made early": {"schedule": "in one cycle"},
     "a rate that waits for the score": {"schedule": "by score"}, "averaged weights": {"beside": training.averaging},
+    "weights averaged by epoch": {"beside": training.averaging_by_epoch, "schedule": "in one cycle"},
     "groups that grow": {"beside": training.growing_groups}, "layers unfrozen later": {"beside": training.unfreezing},
 }
 

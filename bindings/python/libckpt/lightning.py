@@ -73,6 +73,8 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
                         "batches of all")
         stop_on_signals(self.run)
         self._metrics.put_back()
+        if self.run.resumed:
+            go_on_averaging(trainer, pl_module)
         trainer.fit_loop._restarting = False      # else an epoch that goes on ends without its metrics: no ReduceLROnPlateau
 
     def on_validation_batch_end(self, trainer, *_):
@@ -125,6 +127,23 @@ def objects_of(trainer, pl_module, own) -> dict:
 
 def numbered(kind, items):
     return [(kind if len(items) == 1 else f"{kind}{i}", item) for i, item in enumerate(items)]
+
+
+def go_on_averaging(trainer, pl_module):
+    """StochasticWeightAveraging makes its schedule, and what else it does not save, where an epoch begins: it is not called for one
+    that goes on. In the last, for the statistics of normalization, it makes no schedule: there is that of the one before. A schedule
+    begins with rates of its own, and those of the snapshot count."""
+    for callback in trainer.callbacks:
+        if isinstance(callback, _framework().callbacks.StochasticWeightAveraging):
+            groups = trainer.optimizers[0].param_groups
+            rates = [{name: value for name, value in group.items() if name != "params"} for group in groups]
+            progress = trainer.fit_loop.epoch_progress.current
+            progress.completed -= 1
+            callback.on_train_epoch_start(trainer, pl_module)
+            progress.completed += 1
+            callback.on_train_epoch_start(trainer, pl_module)
+            for group, restored in zip(groups, rates):
+                group.update(restored)
 
 
 class TrainerState:
