@@ -104,6 +104,13 @@ def test_with_either_package_a_fit_is_what_it_was_without_libckpt(lightning, che
     assert chain(checkpoint, 7)[1] == expected
 
 
+def test_pruning_whose_tensors_a_later_block_would_not_have_is_refused(checkpoint):
+    pruning = {"beside": lambda callbacks: callbacks.ModelPruning("l1_unstructured", amount=0.2)}
+    with pytest.raises(libckpt.Error, match="ModelPruning"):
+        training.fit(checkpoint(), 7, **pruning)
+    straight(**pruning)
+
+
 def test_a_fit_that_had_ended_when_the_program_was_killed_is_not_trained_on(checkpoint):
     early = {"epochs": 50, "patience": 1, "beside": training.averaging}       # which puts its weights in place at the very end
     own = checkpoint()
