@@ -18,12 +18,16 @@ class Slow(keras.callbacks.Callback):
         time.sleep(self.pause_seconds)
 
 
-def make():
+def make(optimizer=lambda: keras.optimizers.Adam(0.01)):
     model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(8, "relu"), keras.layers.BatchNormalization(),
                               keras.layers.Dropout(0.3), keras.layers.Dense(3)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(0.01), loss, metrics=["accuracy"])
+    model.compile(optimizer(), loss, metrics=["accuracy"])
     return model
+
+
+def make_averaged():
+    return make(lambda: keras.optimizers.Adam(0.02, use_ema=True, ema_momentum=0.9))
 
 
 class Adversaries(keras.Model):

@@ -3,7 +3,8 @@
 import keras_training as training
 import libckpt
 import pytest
-from keras.callbacks import Callback, CallbackList, EarlyStopping, LambdaCallback, LearningRateScheduler
+from keras.callbacks import (Callback, CallbackList, EarlyStopping, LambdaCallback, LearningRateScheduler, ReduceLROnPlateau,
+                             SwapEMAWeights)
 from libckpt.keras import Checkpoint
 
 
@@ -49,6 +50,31 @@ def test_a_fit_that_begins_at_a_later_epoch_does_only_those_that_are_left(checkp
     blocks, model = chain(checkpoint, after=[lambda: LambdaCallback(on_epoch_begin=lambda epoch, logs: seen.append(epoch))], **later)
     assert blocks == 3 and seen == [3, 4, 5]
     assert training.result(model) == expected
+
+
+def waiting():
+    return EarlyStopping("val_loss", min_delta=0.05, patience=2, restore_best_weights=True)
+
+
+def lowering():
+    return ReduceLROnPlateau("loss", factor=0.5, patience=2, min_delta=0.1, cooldown=1)
+
+
+@pytest.mark.parametrize("others", [[waiting, lowering], [lambda: SwapEMAWeights(swap_on_epoch=True)]])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_callbacks_that_count_or_wait_go_on(others, is_first, checkpoint):
+    average = {"make": training.make_averaged, "epochs": 9}
+    plain = training.fit([make() for make in others], 7, **average)
+    _, model = chain(checkpoint, **{"after" if is_first else "before": others}, **average)
+    assert training.result(model) == training.result(plain)
+    assert model.history.epoch == plain.history.epoch and model.history.history == plain.history.history
+
+
+def test_the_history_is_whole_also_where_nothing_was_left_to_do(checkpoint):
+    for seed in (7, 1000):
+        own = checkpoint()
+        assert len(training.fit([own], seed).history.history["val_loss"]) == 6
+        own.run.close()
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")

@@ -17,7 +17,8 @@ __all__ = ["Checkpoint", "Variables"]
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves and restores a whole fit(): the variables of model and optimizer, random numbers, and the epoch.
+    """Saves and restores a whole fit(): the variables of model and optimizers, random numbers, the epoch, and what other callbacks
+    have come to.
 
     When time is up, libckpt.Stopped is raised between two epochs, after the state is durable. When fit() ends by itself and
     then the script does, the run is complete. ``run`` is the Run, from on_train_begin on.
@@ -35,10 +36,13 @@ class Checkpoint(keras.callbacks.Callback):
             raise Error("one Checkpoint is one run, and this one has had its fit(): give each fit() a Checkpoint and a directory "
                         "of its own, Checkpoint(directory=...)")
         build(self.model)
-        self._surround(callback_list())
+        callbacks = callback_list()
+        self._surround(callbacks)
+        self._others = CallbackStates(callbacks.callbacks)
         self._fit = {"first_epoch": 0, "stopped": False}
         self._passes = Passes(held_around("epoch_iterator"))
-        self.run = Run(variables=Variables(self.model), fit=self._fit, passes=self._passes, **self._arguments)
+        self.run = Run(variables=Variables(self.model), fit=self._fit, passes=self._passes, callbacks=self._others,
+                       **self._arguments)
         self._epochs = self.run.epochs(math.inf)
         self.model._initial_epoch = self._epoch_to_begin_with()
 
@@ -52,6 +56,7 @@ class Checkpoint(keras.callbacks.Callback):
             begin_epoch(epoch, logs)
 
         def on_train_end(logs=None):
+            self._others.put_back()       # where nothing was left to do
             end(logs)
             self._end()
         callbacks.on_epoch_begin, callbacks.on_train_end = on_epoch_begin, on_train_end
@@ -63,6 +68,7 @@ class Checkpoint(keras.callbacks.Callback):
         return self._fit["first_epoch"] + self.run.epoch or None
 
     def _begin_epoch(self, epoch):
+        self._others.put_back()
         self._passes.before_epoch()
         next(self._epochs)            # the epoch before is complete, with all that Keras does after it: the safe point
         self._passes.go_on()
@@ -97,6 +103,37 @@ def callback_list() -> keras.callbacks.CallbackList:
         raise Error("libckpt.keras.Checkpoint is for model.fit(callbacks=[...]); in a loop of your own use run.batches(), with "
                     "Run(variables=Variables(model))")
     return callbacks
+
+
+# Of Keras's own callbacks what they count and collect; the rest is what the script says now.
+COUNTED = {
+    keras.callbacks.History: ("epoch", "history"),
+    keras.callbacks.EarlyStopping: ("wait", "best", "best_epoch", "best_weights", "stopped_epoch"),
+    keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
+    keras.callbacks.ModelCheckpoint: ("best", "_batches_seen_since_last_saving", "_last_batch_seen"),
+    keras.callbacks.SwapEMAWeights: ("_ema_weights_in_model",),
+}
+
+
+class CallbackStates:
+    """What Keras's own callbacks have come to, the patience of EarlyStopping say, by their place among those of their class."""
+
+    def __init__(self, callbacks):
+        self._callbacks = [(f"{kind.__name__}{number}", callback, names) for kind, names in COUNTED.items()
+                           for number, callback in enumerate(one for one in callbacks if isinstance(one, kind))]
+        self._restored: dict[str, dict] = {}
+
+    def put_back(self):
+        """After the on_train_begin of all, where they begin anew."""
+        restored, self._restored = self._restored, {}
+        for key, callback, _ in self._callbacks:
+            vars(callback).update(restored.get(key, {}))
+
+    def state_dict(self) -> dict[str, dict]:
+        return {key: {name: vars(callback)[name] for name in names if name in vars(callback)} for key, callback, names in self._callbacks}
+
+    def load_state_dict(self, states: dict[str, dict]) -> None:
+        self._restored = states
 
 
 class Passes:
