@@ -98,7 +98,7 @@ def test_an_optimizer_of_what_is_not_the_models_is_refused():
     from libckpt.keras import Variables
     model = training.make_adversaries()
     model.first.build(training.make().trainable_variables)
-    with pytest.raises(libckpt.Error, match="SGD 'sgd.*', which trains variables of another"):
+    with pytest.raises(libckpt.Error, match="SGD '.*', which trains variables of another"):
         Variables(model).state_dict()
 
 

@@ -91,12 +91,8 @@ def test_a_training_that_had_ended_when_the_program_was_killed_is_not_trained_on
         trainer, checkpoint = start(1000 + block, **ENDS[end])
         assert trainer.train().training_loss == loss
         assert checkpoint.run.resumed and trainer.state.global_step < 250
-        assert weights_of(training.result(trainer)) == weights_of(expected)
+        assert training.result(trainer) == expected
         checkpoint.run.close()
-
-
-def weights_of(result):
-    return result.partition(b"'adam'")[0]      # after them come the time of the last log and the like
 
 
 def test_callbacks_hear_of_the_end_when_the_run_stops(start):

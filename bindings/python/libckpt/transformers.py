@@ -35,6 +35,7 @@ class Checkpoint(TrainerCallback):
         self._trainer, self._arguments = trainer, arguments
         self.run: Run = None  # type: ignore[assignment]      # until it begins
         self._early = {"stopped": False}
+        self._had_ended = False           # before this block
         self._fit = Fit()
         self._guide(trainer)
 
@@ -59,6 +60,7 @@ class Checkpoint(TrainerCallback):
         state = self._trainer.state
         if self._early["stopped"] or state.global_step >= state.max_steps:
             self._trainer.control.should_training_stop = True         # a stream has epochs without end
+            self._had_ended = True
             return
         if epoch < self.run.epoch:
             return
@@ -75,7 +77,11 @@ class Checkpoint(TrainerCallback):
 
     def _finalize(self, finalize, *arguments):
         """The end, with all that the Trainer and its callbacks do there."""
-        output, trainer = finalize(*arguments), self._trainer
+        trainer = self._trainer
+        logged = list(trainer.state.log_history)
+        output = finalize(*arguments)
+        if self._had_ended:
+            trainer.state.log_history = logged        # it has the summary already
         trainer._tr_loss.zero_()          # it is in the total now, and would be added once more in a block that finds nothing to do
         self._early["stopped"] = trainer.state.global_step < trainer.state.max_steps
         self._fit.end()
