@@ -12,8 +12,11 @@ import keras
 from . import _random
 from ._abi import MISMATCH, Error
 from ._run import Run
+from ._versions import need
 
 __all__ = ["Checkpoint", "Variables"]
+
+need(keras, 3, 7)
 
 
 class Checkpoint(keras.callbacks.Callback):

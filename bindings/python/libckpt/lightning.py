@@ -14,6 +14,7 @@ from . import _lone
 from ._abi import Error
 from ._fit import Fit, Loader, stop_on_signals
 from ._run import Run
+from ._versions import need
 
 __all__ = ["Checkpoint", "CheckpointIO"]
 
@@ -35,6 +36,7 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
     """
 
     def __init__(self, **arguments: Any):
+        need(_framework(), 2, 5)
         self._arguments = arguments
         self._fit = Fit()
         self.run: Run = None  # type: ignore[assignment]      # until it begins

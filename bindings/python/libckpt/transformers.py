@@ -7,14 +7,18 @@ import contextlib
 import dataclasses
 from typing import Any
 
+import transformers
 from transformers import TrainerCallback, trainer as trainer_module
 from transformers.trainer_callback import ExportableState
 
 from ._abi import Error
 from ._fit import Fit, Loader
 from ._run import Run
+from ._versions import need
 
 __all__ = ["Checkpoint"]
+
+need(transformers, 5, 3)
 
 # Of TrainerState what is counted or collected; the rest is what the script says now.
 COUNTED = ("epoch", "global_step", "num_input_tokens_seen", "total_flos", "log_history", "best_metric", "best_global_step",
