@@ -147,6 +147,15 @@ def test_lightnings_own_checkpoints_are_snapshots_from_which_it_goes_on(lightnin
         assert snapshot.step == 20 and "net.0.weight" in snapshot.state_dict("state_dict")
 
 
+def test_a_module_is_made_of_lightnings_checkpoint_as_the_guide_says(lightning, tmp_path):
+    from libckpt.lightning import CheckpointIO
+    trained, _ = training.fit_with_files(tmp_path / "files", 7, epochs=1)
+    checkpoint = CheckpointIO().load_checkpoint(tmp_path / "files/last.ckpt")
+    module = training.training_of(lightning)
+    module.load_state_dict(checkpoint["state_dict"])
+    assert all(torch.equal(tensor, trained.state_dict()[name]) for name, tensor in module.state_dict().items())
+
+
 def test_a_checkpoint_that_is_damaged_is_refused_by_its_name(lightning, tmp_path):
     from libckpt.lightning import CheckpointIO
     path = tmp_path / "x.ckpt"
