@@ -64,6 +64,15 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
             return self._guide(trainer, loader) if trainer.training else loader
         strategy.process_dataloader = guided
 
+    def _end_after_all(self, trainer):
+        """Callbacks and the module may change it in their on_train_end; after the strategy's all is taken from its device."""
+        end = trainer.strategy.on_train_end
+
+        def on_train_end():
+            end()
+            self._end(trainer)
+        trainer.strategy.on_train_end = on_train_end
+
     def _guide(self, trainer, loader):
         try:
             len(loader)
@@ -76,6 +85,7 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
             raise Error("libckpt.lightning knows the place in one training loader, and there are several: let one loader give the "
                         "batches of all")
         stop_on_signals(self.run)
+        self._end_after_all(trainer)
         self._metrics.put_back()
         if self.run.resumed:
             go_on_averaging(trainer, pl_module)
@@ -85,8 +95,11 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
         if self.run is not None and not trainer.sanity_checking:
             self.run._leave_if_stop_is_due()
 
-    def on_fit_end(self, trainer, pl_module):     # after the on_train_end of all callbacks, which may change the module
+    def on_fit_end(self, trainer, pl_module):
         self._metrics.put_back()
+        self._end(trainer)         # also where nothing was left to train
+
+    def _end(self, trainer):
         self._own.stopped = trainer.should_stop
         self._fit.end()
 
