@@ -83,7 +83,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _end(self):
         self.model._initial_epoch = None          # a second fit() begins where it says
-        self._fit["stopped"] = self.model.stop_training
+        self._fit["stopped"] |= self.model.stop_training
         self._epochs.close()
         self.run._complete_epoch()
         self.run._end_loop()
