@@ -30,22 +30,42 @@ bool CheckpointWatch::is_known(const Candidate& candidate) const {
   return std::any_of(broken_.begin(), broken_.end(), same);
 }
 
-// The newest that is not judged yet and newer than what is, also where the program has removed that one. What was there
-// before a fresh start may have higher numbers.
-std::optional<Candidate> CheckpointWatch::find_new() {
+// What is newer than the newest that is known, also where the program has removed that one, and not known to be broken; newest
+// first. What was there before a fresh start may have higher numbers.
+std::vector<Candidate> CheckpointWatch::list_new() {
   const auto& known = newest_ ? newest_ : own_.resume;
   const auto there = own_.search.pattern.list(fs_);
   has_matched_ = has_matched_ || !there.empty();
+  std::vector<Candidate> all;
   for (const Candidate& candidate : there) {
     if (known && !comes_after(candidate, known->candidate)) break;
     if (candidate.modified <= own_.search.since || is_known(candidate)) continue;
-    if (checkpoints::why_not_yet(fs_, candidate.path).empty()) return candidate;
+    if (checkpoints::why_not_yet(fs_, candidate.path).empty()) all.push_back(candidate);
   }
-  return std::nullopt;
+  return all;
+}
+
+// One that has come to rest; else one that nobody has looked at: the newest may be written all the time, and those before it
+// would never have their turn.
+std::optional<Candidate> CheckpointWatch::find_new() {
+  std::optional<Candidate> fresh, changed;
+  for (const Candidate& candidate : list_new()) {
+    const auto is_of_path = [&](const Doubtful& one) { return one.candidate.path == candidate.path; };
+    if (does_not_change(candidate)) return candidate;
+    auto& found = std::any_of(doubtful_.begin(), doubtful_.end(), is_of_path) ? changed : fresh;
+    if (!found) found = candidate;
+  }
+  return fresh ? fresh : changed;
 }
 
 bool CheckpointWatch::does_not_change(const Candidate& candidate) const {
-  return doubtful_ && doubtful_->same_version(candidate) && !is_open_for_writing(candidate.path, descendants());
+  const auto same = [&](const Doubtful& one) { return one.candidate.same_version(candidate); };
+  return std::any_of(doubtful_.begin(), doubtful_.end(), same) && !is_open_for_writing(candidate.path, descendants());
+}
+
+void CheckpointWatch::note_doubtful(const Candidate& candidate) {
+  std::erase_if(doubtful_, [&](const Doubtful& one) { return one.candidate.path == candidate.path; });
+  doubtful_.push_back({candidate, is_open_for_writing(candidate.path, descendants())});
 }
 
 void CheckpointWatch::judge(const Candidate& candidate) {
@@ -86,7 +106,7 @@ bool CheckpointWatch::take(const Judged& judged) {
     return false;
   }
   if (judged.finding.state == Wholeness::unknown && !does_not_change(candidate)) {
-    doubtful_ = candidate;
+    note_doubtful(candidate);
     return false;
   }
   note_copy(judged);
@@ -110,18 +130,20 @@ void CheckpointWatch::note_copy(const Judged& judged) {
 }
 
 // What was under way has been ended with the block's processes. What looked torn, or could not be read, while the program was
-// running is looked at once more.
+// running is looked at once more. Where the program was killed and a format does not tell, only rest does: before the kill, or
+// while the program wrote another one.
 bool CheckpointWatch::settle(bool was_killed) {
   judgement_.reset();
   broken_ = own_.broken;
   began_again_ = !newest_ && has_lower_numbers();
-  while (const auto candidate = find_new()) {
-    if (!was_killed) doubtful_ = candidate;   // else only rest would tell, and nothing of a format without an end is taken
-    judge(*candidate);
+  std::erase_if(doubtful_, [](const Doubtful& one) { return one.is_open; });
+  const std::vector<Candidate> all = list_new();
+  for (const Candidate& candidate : all) {
+    if (!was_killed || checkpoints::has_one_behind(candidate, all)) note_doubtful(candidate);
+    judge(candidate);
     const Judged judged = judgement_->wait();
     judgement_.reset();
     if (take(judged)) return true;
-    broken_.push_back(*candidate);
   }
   return settle_for_copy();
 }

@@ -44,12 +44,19 @@ class CheckpointWatch {
   std::optional<double> interval() const;
 
  private:
+  struct Doubtful {  // its format does not tell whether it is whole
+    checkpoints::Candidate candidate;  // as of the last look
+    bool is_open;                      // for writing, then
+  };
+
+  std::vector<checkpoints::Candidate> list_new();
   std::optional<checkpoints::Candidate> find_new();
   bool is_known(const checkpoints::Candidate& candidate) const;
   bool does_not_change(const checkpoints::Candidate& candidate) const;
   bool settle_for_copy();
   bool has_lower_numbers() const;
   void judge(const checkpoints::Candidate& candidate);
+  void note_doubtful(const checkpoints::Candidate& candidate);
   bool take(const checkpoints::Judged& judged);
   void note_copy(const checkpoints::Judged& judged);
 
@@ -57,7 +64,7 @@ class CheckpointWatch {
   Clock& clock_;
   const OwnCheckpoints& own_;
   std::unique_ptr<checkpoints::Judgement> judgement_;  // under way
-  std::optional<checkpoints::Candidate> doubtful_;     // whose format does not tell, as of the last look
+  std::vector<Doubtful> doubtful_;                     // one for each path
   std::vector<checkpoints::Candidate> broken_;
   std::optional<checkpoints::Version> newest_;
   bool has_matched_ = false, began_again_ = false;

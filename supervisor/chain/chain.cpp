@@ -320,6 +320,7 @@ void Chain::say_left_out() {
 // By the one that goes on from it: what others would have said is of no use to anybody.
 void Chain::say_chosen() {
   say_left_out();
+  own_.warn_of_doubt();
   if (facts_.checkpoint && own_.adopts())
     log_info("{} was there before this run, and is taken for its own; --fresh starts from the beginning",
              facts_.checkpoint->path());

@@ -166,8 +166,10 @@ void OwnCheckpointsOfRun::choose(ChainFacts& facts) {
   if (!search_) return;
   seen_ = read_seen_checkpoints(fs_, layout_);
   search_->remembered = seen_.versions;
+  if (const auto first = rundir::Blocks(fs_, layout_, {}).read_claim(1)) search_->begun = first->claimed;
   checkpoints::Choice choice = checkpoints::choose(fs_, *search_);
   rejected_ = std::move(choice.rejected);
+  doubt_ = choice.doubt.empty() ? "" : fmt::format("{}: {}", choice.newest->path(), choice.doubt);
   broken_.clear();
   for (const Candidate& candidate : checkpoints::list_candidates(fs_, *search_))
     if (std::any_of(rejected_.begin(), rejected_.end(), [&](const auto& one) { return one.path == candidate.path; }))
@@ -175,6 +177,10 @@ void OwnCheckpointsOfRun::choose(ChainFacts& facts) {
   facts.keeps_own = true;
   facts.checkpoint = std::move(choice.newest);
   facts.had_checkpoints = !search_->remembered.empty();
+}
+
+void OwnCheckpointsOfRun::warn_of_doubt() const {
+  if (!doubt_.empty()) log_warning("what is gone on from is all there is, and may be torn: {}", doubt_);
 }
 
 // It may be the only one, and the block may be killed while it writes it anew. Of a format that does not tell only where there is no

@@ -48,6 +48,7 @@ class OwnCheckpointsOfRun {
   // Reads the newest checkpoints: while no program of the run writes.
   void choose(ChainFacts& facts);
   const std::vector<checkpoints::Rejected>& rejected() const noexcept { return rejected_; }
+  void warn_of_doubt() const;                           // where there was nothing to choose but what may be torn
   bool adopts() const noexcept { return !known_run_; }  // what is there was not written by this run
   void remember(rundir::Permissions permissions);       // RUN/checkpoints.json; by the newest block
   // What a program goes on from that is told no {resume}, and so reads the one file that it writes: of a copy that is chosen
@@ -67,6 +68,7 @@ class OwnCheckpointsOfRun {
   std::optional<checkpoints::Search> search_;
   bool known_run_ = false, must_remember_ = false;
   std::vector<checkpoints::Rejected> rejected_;
+  std::string doubt_;
   std::vector<checkpoints::Candidate> broken_;
   SeenCheckpoints seen_;
 };

@@ -106,6 +106,7 @@ void look_at_checkpoints(io::FileSystem& fs, const rundir::Layout& layout, const
   own.choose(facts);
   for (const checkpoints::Rejected& rejected : own.rejected())
     preview.damaged.push_back(fmt::format("{} ({})", rejected.path, rejected.reason));
+  own.warn_of_doubt();
   preview.keeps_own = own.is_used();
 }
 

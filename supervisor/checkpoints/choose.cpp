@@ -27,13 +27,17 @@ std::string why_rejected(const Judged& judged, const Search& search) {
   return changed_since(judged.version, search.remembered);
 }
 
+bool is_remembered(const Candidate& candidate, const Search& search) {
+  return std::any_of(search.remembered.begin(), search.remembered.end(),
+                     [&](const Version& one) { return one.candidate.same_version(candidate); });
+}
+
 // Its format does not tell whether it is whole, and no block has seen it at rest: a kill may have left it.
-bool is_doubtful(const Judged& judged, const Search& search) {
+bool is_doubtful(const Judged& judged, const Search& search, const std::vector<Candidate>& all) {
   const Candidate& candidate = judged.version.candidate;
-  if (judged.finding.state != Wholeness::unknown || search.remembered.empty() || candidate.path.starts_with(search.copies + '/'))
-    return false;
-  return std::none_of(search.remembered.begin(), search.remembered.end(),
-                      [&](const Version& one) { return one.candidate.same_version(candidate); });
+  const bool is_of_run = !search.remembered.empty() || candidate.modified > search.begun;
+  return judged.finding.state == Wholeness::unknown && is_of_run && !candidate.path.starts_with(search.copies + '/') &&
+         !is_remembered(candidate, search) && !has_one_behind(candidate, all);
 }
 
 }  // namespace
@@ -49,6 +53,10 @@ std::vector<Candidate> list_candidates(io::FileSystem& fs, const Search& search)
   return candidates;
 }
 
+bool has_one_behind(const Candidate& candidate, const std::vector<Candidate>& all) {
+  return std::any_of(all.begin(), all.end(), [&](const Candidate& other) { return other.modified > candidate.modified; });
+}
+
 std::string changed_since(const Version& version, const std::vector<Version>& remembered) {
   const auto same = std::find_if(remembered.begin(), remembered.end(),
                                  [&](const Version& one) { return one.candidate.same_version(version.candidate); });
@@ -61,10 +69,11 @@ Choice choose(io::FileSystem& fs, const Search& search) {
   Choice choice;
   std::optional<Version> doubtful;   // taken where there is nothing else
   std::size_t newer_than_doubtful = 0;
+  const std::vector<Candidate> written = search.pattern.list(fs);
   for (const Candidate& candidate : list_candidates(fs, search)) {
     const Judged judged = Judgement(fs, candidate, std::nullopt, search.is_by_trainer).wait();
     const std::string why = why_rejected(judged, search);
-    if (why.empty() && !is_doubtful(judged, search)) {
+    if (why.empty() && !is_doubtful(judged, search, written)) {
       choice.newest = judged.version;
       break;
     }
@@ -76,6 +85,7 @@ Choice choose(io::FileSystem& fs, const Search& search) {
   }
   if (!choice.newest && doubtful) {
     choice.newest = doubtful;
+    choice.doubt = not_seen_at_rest;
     choice.rejected.resize(newer_than_doubtful);
   }
   return choice;

@@ -18,6 +18,8 @@ struct Search {
   std::string copies;               // the directory of the copies of a file that is overwritten in place
   std::vector<Version> remembered;  // found whole by earlier blocks, or gone on from, newest first
   bool is_by_trainer = false;       // of Hugging Face, as the user says
+  // When the run's first block began (wall seconds): what was there before was not left by a kill that the run knows of.
+  double begun = std::numeric_limits<double>::infinity();
 };
 
 struct Rejected {
@@ -27,10 +29,13 @@ struct Rejected {
 struct Choice {
   std::optional<Version> newest;   // whole, or of a format that does not tell
   std::vector<Rejected> rejected;  // that would have been newer
+  std::string doubt;               // why `newest` may be torn all the same: there was nothing else; empty: nothing says so
 };
 
 // Newest first; copies, which are older than what they are of, last.
 std::vector<Candidate> list_candidates(io::FileSystem& fs, const Search& search);
+// Its program had gone on to another one of these, and so was done with it.
+bool has_one_behind(const Candidate& candidate, const std::vector<Candidate>& all);
 // Why the version is not what was found whole under that name, of that size and time; empty: it is, or nobody looked.
 std::string changed_since(const Version& version, const std::vector<Version>& remembered);
 

@@ -227,6 +227,36 @@ def test_what_a_program_that_handles_no_signal_was_writing_when_it_was_stopped_i
     assert done.stdout == "from 2\n", done.stderr
 
 
+KILLED_IN_ITS_FOURTH = """
+import json, os, signal, sys, time
+if os.environ.get("CKPT_RESUME"):
+    sys.exit(print("from", open(os.environ["CKPT_RESUME"]).read(1)))
+for step in range(int(sys.argv[1]), 5):
+    with open(f"m-{step}.state", "w") as file:
+        for piece in range(50):
+            file.write(str(step) * 1000)
+            file.flush()
+            time.sleep(0.1 * (step == 4))
+        if step == 4:
+            print((json.load(open("ckpt-runs/t/status.json")).get("checkpoint") or {}).get("path"), flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_file_with_a_newer_one_behind_it_is_seen_at_rest_while_that_one_is_written(tool, work):
+    done = tool("ckptrun", "-r", "t", "--latest", "m-{step}.state", "--", sys.executable, "-c", KILLED_IN_ITS_FOURTH, "1")
+    assert done.stdout.splitlines() == ["m-3.state", "from 3"], done.stdout + done.stderr
+    assert "m-4.state is left out: its program was killed before it was seen at rest" in done.stderr
+
+
+def test_what_a_killed_program_may_have_torn_is_told_where_it_is_all_there_is(tool, work):
+    command = ["ckptrun", "-r", "t", "--latest", "m-{step}.state", "--", sys.executable, "-c", KILLED_IN_ITS_FOURTH, "4"]
+    assert tool(*command).returncode == 137
+    done = tool(*command)
+    assert "what is gone on from is all there is, and may be torn: m-4.state: its program was killed" in done.stderr, done.stderr
+    assert done.stdout == "from 4\n"
+
+
 def test_a_run_that_went_on_from_a_checkpoint_of_before_does_not_start_over_without_it(training):
     training.ckptrun(trainer=["--epochs", 2], run="other")
     first = training.ckptrun(trainer=["--epochs", 5, "--fail-in", 3])

@@ -55,6 +55,26 @@ TEST_CASE("a file of a format that does not tell is taken once it was seen at re
   CHECK(choice.rejected[0].reason.find("killed before it was seen at rest") != std::string::npos);
 }
 
+TEST_CASE("of a format that does not tell the newest that a run's program left is taken only where there is nothing else, and with a word") {
+  Checkpoints here;
+  here.folder.write("model-2.state", "tw");
+  here.search.begun = 0;
+  Choice choice = here.choose();
+  REQUIRE(choice.newest);
+  CHECK(choice.doubt.find("killed before it was seen at rest") != std::string::npos);
+  here.search.begun = INFINITY;                       // it was there before the run
+  CHECK(here.choose().doubt.empty());
+  here.search.begun = 0;
+  here.folder.write("model-1.state", "one");
+  const auto newest = std::filesystem::last_write_time(here.folder.path("model-2.state"));
+  std::filesystem::last_write_time(here.folder.path("model-1.state"), newest - std::chrono::seconds(1));
+  choice = here.choose();
+  REQUIRE(choice.newest);
+  CHECK(choice.newest->candidate.epoch == 1);         // its program had gone on to the next one
+  CHECK(choice.doubt.empty());
+  CHECK(choice.rejected.size() == 1);
+}
+
 TEST_CASE("nothing but zeros is no checkpoint, whatever its name") {
   for (const char* name : {"model-1.ckpt", "model-1.bin", "model-1.pth.tar", "model-1.state", "model-1.distcp"}) {
     Checkpoints here;
