@@ -77,6 +77,19 @@ std::string copy_once(io::FileSystem& fs, const std::string& path, const KeepRul
   return copy;
 }
 
+// "last.pt.damaged-b0003", with a number where an earlier run has left one of that name. Returns its new path.
+std::string rename_aside(io::FileSystem& fs, const std::string& path, std::uint64_t block) {
+  const std::string name = fmt::format("{}.damaged-b{:04}", path, block);
+  std::string aside = name;
+  int error = fs.rename_new(path, aside);
+  for (int number = 2; error == EEXIST; ++number) {
+    aside = fmt::format("{}-{}", name, number);
+    error = fs.rename_new(path, aside);
+  }
+  if (error != 0) fail_io(error, "cannot rename '{}' to '{}'", path, aside);
+  return aside;
+}
+
 }  // namespace
 
 std::string copy_aside(io::FileSystem& fs, const std::string& path, const KeepRule& rule) {
@@ -110,10 +123,13 @@ std::string put_back(io::FileSystem& fs, const std::string& copy, const std::str
   const bool is_there = fs.info(original, torn) == 0;
   const std::string temporary = io::temporary_name(original);
   fill(fs, copy, temporary, is_there ? torn.mode : permissions_by_default);
-  const std::string aside = is_there ? fmt::format("{}.damaged-b{:04}", original, block) : "";
-  const int error = is_there ? fs.rename_new(original, aside) : 0;
-  if (error != 0) static_cast<void>(fs.remove(temporary));
-  if (error != 0) fail_io(error, "cannot rename '{}' to '{}'", original, aside);
+  std::string aside;
+  try {
+    if (is_there) aside = rename_aside(fs, original, block);
+  } catch (const Error&) {
+    static_cast<void>(fs.remove(temporary));
+    throw;
+  }
   io::publish_new(fs, temporary, original);
   return aside;
 }

@@ -129,3 +129,14 @@ TEST_CASE("on a full disk the older copy makes room for the next one") {
   REQUIRE(last.copies().size() == 1);
   CHECK(last.copies()[0].path == last.folder.path("kept/last.b0003-2.pt"));
 }
+
+TEST_CASE("a copy is put back also where an earlier run has set a torn one aside under the same name") {
+  const Last last;
+  last.folder.write("copy.pt", "whole");
+  for (const char* expected : {"last.pt.damaged-b0004", "last.pt.damaged-b0004-2", "last.pt.damaged-b0004-3"}) {
+    last.folder.write("last.pt", "torn");
+    CHECK(put_back(io::file_system(), last.folder.path("copy.pt"), last.path, 4) == last.folder.path(expected));
+    CHECK(std::filesystem::file_size(last.path) == 5);
+    CHECK(std::filesystem::file_size(last.folder.path(expected)) == 4);
+  }
+}
