@@ -58,6 +58,17 @@ bool is_tar(const std::string& bytes) {
   return std::strtoul(bytes.substr(field_at, field_bytes).c_str(), nullptr, 8) == sum;
 }
 
+// tar(1) takes one that was cut short between two of its files for whole. The end of what is packed is checked by its packer.
+void require_end_of_tar(const std::string& path) {
+  constexpr std::size_t end_bytes = 1024;   // two blocks of zeros (tar(5))
+  std::ifstream file(path, std::ios::binary);
+  file.seekg(-static_cast<std::streamoff>(end_bytes), std::ios::end);
+  std::string bytes(end_bytes, 'x');
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  if (bytes.find_first_not_of('\0') != std::string::npos)
+    fail(CKPT_ERR_CONFIG, "--stage-data: {} has no end as a tar archive has (1024 zeros): it was cut short, or is still being written", path);
+}
+
 std::vector<std::string> tar(const std::string& path, const Packing* packing) {
   require_program("tar", path);
   if (!packing) return {"tar", "-x", "-f", path, "-C"};
@@ -76,7 +87,10 @@ std::vector<std::string> unpacker_of(const std::string& path) {
   if (bytes.starts_with(zip_mark)) return unzip(path);
   for (const Packing& packing : packings)
     if (bytes.starts_with(packing.mark)) return tar(path, &packing);
-  if (is_tar(bytes)) return tar(path, nullptr);
+  if (is_tar(bytes)) {
+    require_end_of_tar(path);
+    return tar(path, nullptr);
+  }
   fail(CKPT_ERR_CONFIG, "--stage-data: {} is no archive: tar (plain, .gz, .zst, .xz, .bz2) and zip are unpacked", path);
 }
 

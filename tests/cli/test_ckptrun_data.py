@@ -81,7 +81,7 @@ def test_what_a_site_clears_with_the_job_stays(ckptrun, images, node):
 @pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.zip"])
 def test_a_damaged_archive_is_an_error_before_the_program_starts_and_costs_no_block(ckptrun, images, work, node, name):
     whole = (work / images(name)).read_bytes()
-    (work / name).write_bytes(whole[:len(whole) * 2 // 3] if name != "a.tar" else whole[:1000])
+    (work / name).write_bytes(whole[:len(whole) * 2 // 3] if name != "a.tar" else whole[:512] + b"?" * 512 + whole[1024:])
     done = ckptrun("-r", "train", "--stage-data", name, "--", "touch", "started")
     assert done.returncode == 125
     assert f"of {work}/{name} ended with exit code" in done.stderr and "not started" in done.stderr
@@ -98,6 +98,16 @@ def test_what_cannot_be_staged_is_refused_at_once(ckptrun, images, work, given, 
     [line] = done.stderr.splitlines()
     assert done.returncode == 125 and words in line
     assert not (work / "started").exists()
+
+
+def test_a_tar_that_was_cut_between_two_of_its_files_is_refused(ckptrun, images, work):
+    whole = (work / images("a.tar")).read_bytes()
+    (work / "a.tar").write_bytes(whole[:512 + 2 * 512])           # the folder and the first file, with their heads
+    assert subprocess.run(["tar", "-tf", work / "a.tar"]).returncode == 0
+    done = ckptrun("-r", "train", "--stage-data", "a.tar", "--", "true")
+    assert done.returncode == 125, done.stderr
+    assert "a.tar has no end as a tar archive has (1024 zeros): it was cut short" in done.stderr
+    assert not blocks(work)
 
 
 def test_a_program_that_unpacks_and_is_missing_is_named(ckptrun, images, work, bin_directory):
