@@ -46,11 +46,13 @@ struct Checked {
   std::string format = "libckpt";
 };
 
-// What the program keeps by itself, as the start of a block would judge it.
+// What the program keeps by itself, as the start of a block would judge it. A run that had some and has none would not start.
 void check_own(io::FileSystem& fs, const rundir::Layout& layout, std::vector<Checked>& all) {
   const auto own = checkpoints::list_of_run(fs, layout.directory());
-  if (own.empty()) return;
   const auto seen = supervisor::read_seen_checkpoints(fs, layout).versions;
+  if (own.empty() && !seen.empty())
+    all.push_back({layout.directory(), Result::damaged,
+                   fmt::format("{}: its program had checkpoints and none is left", layout.directory())});
   for (const checkpoints::Candidate& candidate : own) {
     const checkpoints::Judged judged = checkpoints::Judgement(fs, candidate, std::nullopt).wait();
     const auto state = judged.finding.state;

@@ -366,6 +366,17 @@ def test_each_checkpoint_of_a_run_is_verified(training):
     assert (of_run["damaged"], of_run["files"][1]["format"]) == (1, "PyTorch")
 
 
+def test_a_run_whose_checkpoints_are_all_gone_is_damaged(training):
+    training.ckptrun(latest="ckpts/last.pt", trainer=["--name", "last.pt", "--epochs", 2])
+    (training.checkpoints / "last.pt").unlink()
+    assert training.tool("ckpt", "verify", "t").returncode == 0               # there are copies
+    for copy in (training.run / "kept/checkpoints").iterdir():
+        copy.unlink()
+    done = training.tool("ckpt", "verify", "t")
+    assert done.returncode == 1, done.stdout
+    assert done.stdout.endswith("ckpt-runs/t: its program had checkpoints and none is left\n")
+
+
 def test_a_checkpoint_is_named_with_the_folder_that_the_pattern_leaves_open(tool, work):
     program = "import os, pathlib, sys\nfor n in (1, 2):\n    os.makedirs(f'run-{n}', exist_ok=True)\n" \
               "    pathlib.Path(f'run-{n}/last.bin').write_text(f'{n}')\nsys.exit(1)"
