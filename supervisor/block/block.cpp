@@ -42,6 +42,7 @@ constexpr double longest_wait_for_why_seconds = 2;  // after any other signal, t
 constexpr double ask_before_stop_seconds = 15;      // a limit that was raised meanwhile may make the stop needless
 constexpr double shortest_lead_seconds = 10, longest_first_lead_seconds = 120;   // of a stop signal, while nothing is learned
 constexpr double first_lead_share = 0.05;
+constexpr double lead_after_cut_off = 3;            // times what was too short
 constexpr double moved_seconds = 2;                 // schedulers tell whole seconds
 
 std::optional<Progress> progress_in(const std::optional<staging::Status>& status) {
@@ -329,7 +330,9 @@ double RunningBlock::stop_time() const {
   if (plan_.stop_way != StopWay::in_advance || !std::isfinite(deadline_)) return deadline_;
   const double shortest = std::min(shortest_lead_seconds, whole_seconds_ / 4);
   const double unknown = std::clamp(first_lead_share * whole_seconds_, shortest, longest_first_lead_seconds);
-  return deadline_ - (plan_.own ? plan_.own->stops.estimate().value_or(unknown) : unknown);
+  if (!plan_.own) return deadline_ - unknown;
+  const double after_cut_off = std::min(lead_after_cut_off * plan_.own->stop_cut_off_seconds, whole_seconds_ / 2);
+  return deadline_ - std::max(plan_.own->stops.estimate().value_or(unknown), after_cut_off);
 }
 
 void RunningBlock::act() {
@@ -480,6 +483,10 @@ BlockResult RunningBlock::finish(int exec_error) {
     result.costs.between_points = watch_->interval().value_or(0);
   }
   if (stop_sent_) result.stop_seconds = ended - *stop_sent_;
+  result.stop_cut_off = stop_sent_ && handles_stop_ && killed_ && !killed_at_once_ && plan_.stop_way == StopWay::in_advance;
+  if (result.stop_cut_off)
+    log_warning("block {}: its program had not ended {} after {}: the next block sends that earlier", plan_.block,
+                format_duration(result.stop_seconds), signal_name(plan_.stop_signal));
   if (result.outcome == rundir::Outcome::finished && printed_ && progress_text_ && progress_text_->tells_beginnings())
     note_progress({printed_->done + 1, printed_->total, printed_->unit});
   result.reached = printed_ ? printed_ : progress_in(talk_.news().status);

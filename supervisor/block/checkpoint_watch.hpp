@@ -22,6 +22,7 @@ struct OwnCheckpoints {
   std::optional<checkpoints::KeepRule> keep;   // of a file that is overwritten in place
   engine::Observations intervals;              // between two of them, seconds, as earlier blocks teach
   engine::Observations stops;                  // how long the program took to end after its signal
+  double stop_cut_off_seconds = 0;             // the same, of one that was killed since before it had; 0: none
 };
 
 class CheckpointWatch {

@@ -81,6 +81,7 @@ struct BlockResult {
   bool own_began_again = false;                      // what it wrote has lower numbers than own_from
   bool own_matched = true;                           // anything was there that their pattern names
   double stop_seconds = 0;                           // from its stop signal to its end; 0: it was sent none
+  bool stop_cut_off = false;                         // it handles that signal, and was killed before it had ended
 };
 
 // The same step saved again by a newer block is no newer state: a program that saves as soon as it has restored, and then

@@ -94,7 +94,8 @@ json to_json(const BlockResult& result) {
           {"own_newest", to_json(result.own_newest)},
           {"own_matched", result.own_matched},
           {"own_began_again", result.own_began_again},
-          {"stop_seconds", result.stop_seconds}};
+          {"stop_seconds", result.stop_seconds},
+          {"stop_cut_off", result.stop_cut_off}};
 }
 
 std::optional<BlockResult> parse_result(const json& value) {
@@ -133,6 +134,7 @@ std::optional<BlockResult> parse_result(const json& value) {
   take(value, "own_matched", result.own_matched);
   take(value, "own_began_again", result.own_began_again);
   take(value, "stop_seconds", result.stop_seconds);
+  take(value, "stop_cut_off", result.stop_cut_off);
   return result;
 }
 

@@ -48,6 +48,16 @@ void warn_of_the_future(const Candidate& candidate) {
               candidate.path, format_duration(ahead));
 }
 
+// From the newest block to older ones: how long it takes outranks how long it took at least before.
+void take_stop(const json& ended, SeenCheckpoints& seen) {
+  const double seconds = rundir::number_in(ended, "stop_seconds").value_or(0);
+  if (ended.value("stop_cut_off", json(false)) == true) {
+    if (seen.stops.count() == 0) seen.stop_cut_off_seconds = std::max(seen.stop_cut_off_seconds, seconds);
+  } else if (seconds > 0) {
+    seen.stops.add(seconds);
+  }
+}
+
 void refuse_expanded(const Setting& before, const Pattern& now) {
   const Pattern earlier(before.pattern);
   if (before.pattern == now.text()) return;
@@ -107,7 +117,7 @@ SeenCheckpoints read_seen_checkpoints(io::FileSystem& fs, const rundir::Layout& 
     std::optional<checkpoints::Version> from;
     for (const json& line : rundir::read_ledger(fs, layout.ckptrun_ledger(block))) {
       const std::string event = rundir::text_in(line, "event");
-      if (event == "ended") seen.stops.add(rundir::number_in(line, "stop_seconds").value_or(0));
+      if (event == "ended") take_stop(line, seen);
       if (event == "started") from = checkpoints::parse_version(rundir::object_in(line, "own_from"));   // may be adopted
       if (event != "checkpoint") continue;
       if (!of_block.empty()) seen.intervals.add(rundir::number_in(line, "seconds_since_last").value_or(0));
@@ -205,7 +215,7 @@ void OwnCheckpointsOfRun::keep_what_it_goes_on_from(const OwnCheckpoints& own) c
 
 OwnCheckpoints OwnCheckpointsOfRun::for_block(std::uint64_t block, rundir::Permissions permissions,
                                               const std::optional<checkpoints::Version>& resume) const {
-  OwnCheckpoints own{*search_, resume, broken_, std::nullopt, seen_.intervals, seen_.stops};
+  OwnCheckpoints own{*search_, resume, broken_, std::nullopt, seen_.intervals, seen_.stops, seen_.stop_cut_off_seconds};
   const std::size_t copies = options_.copies.value_or(search_->pattern.names_one_file() ? copies_by_default : 0);
   if (copies > 0)
     own.keep = checkpoints::KeepRule{search_->copies, block, copies, false, permissions.directory, permissions.file};

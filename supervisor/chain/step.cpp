@@ -126,10 +126,21 @@ std::string first_one_does_not_fit(const ChainFacts& facts, const BlockResult& l
                      "longer", block);
 }
 
+// Once in a row: its next block has its stop signal earlier.
+bool may_stop_in_time(const std::vector<BlockResult>& ended) {
+  const BlockResult& last = ended.back();
+  const bool was_so_before = ended.size() > 1 && ended[ended.size() - 2].stop_cut_off;
+  return last.stop_cut_off && !was_so_before && last.stop_seconds < last.whole_seconds / 2;
+}
+
 Decision no_progress(const ChainFacts& facts, const BlockResult& last) {
   const std::string since = last.own_from       ? checkpoints::describe(*last.own_from)
                             : last.resumed_from ? place(*last.resumed_from)
                                                 : "the beginning";
+  if (last.stop_cut_off)
+    return {Action::stop, fmt::format("no progress: block {} had not ended {} after its stop signal, without a newer whole checkpoint than "
+                                      "{}: let the program save and end faster, or make blocks longer", last.block,
+                                      format_duration(last.stop_seconds), since)};
   if (last.own_began_again)
     return {Action::stop, fmt::format("no progress: what block {} wrote has lower numbers than {}, from which it went on: let the program "
                                       "count on (Keras: initial_epoch), or leave the number out of the pattern of --latest", last.block, since)};
@@ -142,8 +153,8 @@ Decision no_progress(const ChainFacts& facts, const BlockResult& last) {
 Decision after_stop(const ChainFacts& facts, const BlockResult& last) {
   // It may have begun late in its job, after a long wait for the owner say: that says nothing about a whole block.
   constexpr double share_that_counts = 0.8;
-  if (!made_progress(last))
-    return is_less_than(share_that_counts, facts, last.whole_seconds) ? next_block(facts) : no_progress(facts, last);
+  const bool says_nothing = is_less_than(share_that_counts, facts, last.whole_seconds) || may_stop_in_time(facts.ended);
+  if (!made_progress(last)) return says_nothing ? next_block(facts) : no_progress(facts, last);
   if (burns_blocks(facts.ended))
     return {Action::stop, fmt::format("no progress: {} blocks in a row ended at once, each in less than {}, with exit "
                                       "code 85", short_blocks_allowed, format_duration(short_block_seconds))};

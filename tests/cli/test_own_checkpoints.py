@@ -331,6 +331,28 @@ def test_a_program_that_saves_on_a_signal_gets_it_in_time_through_its_shell(trai
     assert "stopped with model-1.pt (epoch 1)" in done.stderr
 
 
+SAVES_SLOWLY_ON_ITS_SIGNAL = """
+import os, pathlib, signal, sys, time
+def save(number, frame):
+    time.sleep(7.5)
+    pathlib.Path("saved.tmp").write_text("whole")
+    os.rename("saved.tmp", "last.state")
+    sys.exit(0)
+if os.environ.get("CKPT_RESUME"):
+    sys.exit(0)
+signal.signal(signal.SIGUSR1, save)
+time.sleep(60)
+"""
+
+
+def test_a_program_that_saves_on_a_signal_and_had_too_little_time_for_it_gets_more_in_the_next_block(tool, work):
+    done = tool("ckptrun", "-r", "t", "--latest", "last.state", "--stop", "signal:USR1", "--block-time", "14s", "--", sys.executable, "-c",
+                SAVES_SLOWLY_ON_ITS_SIGNAL)
+    assert done.returncode == 0, done.stderr
+    assert "block 1: its program had not ended " in done.stderr and "after SIGUSR1: the next block sends that earlier" in done.stderr
+    assert "block 2 ended" in done.stderr and "block 3 starts from last.state" in done.stderr, done.stderr
+
+
 def test_progress_is_read_from_the_output(training):
     done = training.ckptrun("--progress", "keras", trainer=["--epochs", 3], latest="ckpts/*.pt")
     progress = training.events("progress")[0]

@@ -3,7 +3,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <filesystem>
+
 #include "base/error.hpp"
+#include "rundir/ledger.hpp"
 
 using namespace ckpt;
 using namespace ckpt::supervisor;
@@ -24,4 +27,27 @@ TEST_CASE("a command is given the checkpoint where it asks for it, and its words
   CHECK(command_of_block({"train", "--from={resume}", "{resume}{resume}"}, {}, version) ==
         Words{"train", "--from=/a b/3.pt", "/a b/3.pt/a b/3.pt"});
   CHECK(command_of_block({"train", "--from={resume}"}, {}, std::nullopt) == Words{"train", "--from="});
+}
+
+TEST_CASE("how long a program takes to stop is learned from blocks that were sent their signal, and at first from one that was too short") {
+  char name[] = "/tmp/ckpt-stops-XXXXXX";
+  const rundir::Layout layout{std::string(::mkdtemp(name))};
+  rundir::prepare_run_directory(io::file_system(), layout, {.allow_volatile = true});
+  rundir::Blocks blocks(io::file_system(), layout, {});
+  const auto add_block = [&](double stop_seconds, bool cut_off) {
+    rundir::Claim claim;
+    claim.who = identify_self();
+    rundir::Ledger ledger(io::file_system(), layout.ckptrun_ledger(*blocks.claim(claim)), 0600);
+    ledger.append("ended", {{"stop_seconds", stop_seconds}, {"stop_cut_off", cut_off}});
+    return read_seen_checkpoints(io::file_system(), layout);
+  };
+  CHECK(add_block(0, false).stops.count() == 0);
+  SeenCheckpoints seen = add_block(150, true);
+  CHECK(seen.stops.count() == 0);
+  CHECK(seen.stop_cut_off_seconds == 150);
+  seen = add_block(200, false);
+  CHECK(seen.stops.measured() == 200);
+  CHECK(seen.stop_cut_off_seconds == 0);
+  CHECK(add_block(160, true).stop_cut_off_seconds == 160);
+  std::filesystem::remove_all(layout.directory());
 }

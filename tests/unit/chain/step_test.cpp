@@ -557,6 +557,26 @@ TEST_CASE("own checkpoints: a pattern that nothing ever matched is told, rather 
   CHECK_FALSE(contains(decision.reason, "more often"));
 }
 
+TEST_CASE("own checkpoints: a block that was killed while it stopped is followed by one, which has more time for that") {
+  Story story;
+  story.facts.block_seconds = 3600;
+  const auto cut_off = [&](double seconds) {
+    BlockResult& result = story.begin();
+    result.linked = result.own_matched = false;
+    result.keeps_own = story.facts.keeps_own = result.stop_cut_off = true;
+    result.asked = StopCause::deadline;
+    result.whole_seconds = 3600;
+    result.stop_seconds = seconds;
+    return story.end(Outcome::crashed);
+  };
+  CHECK(cut_off(150).action == Action::start_fresh);
+  const Decision decision = cut_off(480);
+  CHECK(decision.action == Action::stop);
+  CHECK(contains(decision.reason, "block 2 had not ended 8 min after its stop signal"));
+  story = {};
+  CHECK(cut_off(2000).action == Action::stop);        // there is no more time
+}
+
 TEST_CASE("own checkpoints: a run that had some and has none whole does not start over") {
   ChainFacts facts;
   facts.keeps_own = facts.had_checkpoints = true;
