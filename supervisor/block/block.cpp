@@ -299,7 +299,7 @@ void RunningBlock::note_checkpoint() {
   checkpoint_since_asked_ = asked_ != StopCause::nobody;
   if (plan_.stop_way != StopWay::after_checkpoint || checkpoint_since_asked_ || child_.ended() || next_checkpoint_fits()) return;
   const std::string why = fmt::format("after {}: the next checkpoint (one every {}) would not fit into {}",
-                                      checkpoints::describe(version), format_duration(*watch_->interval()),
+                                      checkpoints::describe(version), format_duration(watch_->shortest_interval()),
                                       format_duration(std::max(0.0, deadline_ - now())));
   request_stop(StopCause::deadline, with_why(why));
 }
@@ -317,7 +317,7 @@ void RunningBlock::note_progress(const Progress& progress) {
   ledger_.append("progress", fields);
 }
 
-bool RunningBlock::next_checkpoint_fits() const { return now() + watch_->interval().value_or(0) <= deadline_; }
+bool RunningBlock::next_checkpoint_fits() const { return now() + watch_->shortest_interval() <= deadline_; }
 
 // Whoever asks, what the program has done since its last checkpoint would be lost.
 bool RunningBlock::waits_for_checkpoint() const {

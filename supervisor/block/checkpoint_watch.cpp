@@ -175,4 +175,10 @@ std::optional<double> CheckpointWatch::interval() const {
   return until_first_;
 }
 
+double CheckpointWatch::shortest_interval() const {
+  constexpr double supplement = 1.2;
+  const bool is_known = intervals_.count() + own_.intervals.count() > 0;
+  return is_known ? *interval() : supplement * own_.seconds_without_second;
+}
+
 }  // namespace ckpt::supervisor

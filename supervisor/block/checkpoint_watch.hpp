@@ -21,6 +21,7 @@ struct OwnCheckpoints {
   std::vector<checkpoints::Candidate> broken;  // found so before it began
   std::optional<checkpoints::KeepRule> keep;   // of a file that is overwritten in place
   engine::Observations intervals;              // between two of them, seconds, as earlier blocks teach
+  double seconds_without_second = 0;           // that a block went on after its first one, and had no other; the longest
   engine::Observations stops;                  // how long the program took to end after its signal
   double stop_cut_off_seconds = 0;             // the same, of one that was killed since before it had; 0: none
 };
@@ -43,6 +44,8 @@ class CheckpointWatch {
   }  // of the newest: the one before, or the start
   // Until the next one, by experience; nullopt: none.
   std::optional<double> interval() const;
+  // The same, where no two of them have been seen: it may come at once, but for what earlier blocks have waited in vain.
+  double shortest_interval() const;
 
  private:
   struct Doubtful {  // its format does not tell whether it is whole

@@ -115,14 +115,19 @@ SeenCheckpoints read_seen_checkpoints(io::FileSystem& fs, const rundir::Layout& 
   for (std::uint64_t block = newest; block > 0 && block + blocks_with_rhythms > newest; --block) {
     std::vector<checkpoints::Version> of_block;
     std::optional<checkpoints::Version> from;
+    double first_after = 0, ended_after = 0;
     for (const json& line : rundir::read_ledger(fs, layout.ckptrun_ledger(block))) {
       const std::string event = rundir::text_in(line, "event");
       if (event == "ended") take_stop(line, seen);
+      if (event == "ended") ended_after = rundir::number_in(line, "seconds").value_or(0);
       if (event == "started") from = checkpoints::parse_version(rundir::object_in(line, "own_from"));   // may be adopted
       if (event != "checkpoint") continue;
-      if (!of_block.empty()) seen.intervals.add(rundir::number_in(line, "seconds_since_last").value_or(0));
+      const double since_last = rundir::number_in(line, "seconds_since_last").value_or(0);
+      if (of_block.empty()) first_after = since_last;
+      else seen.intervals.add(since_last);
       if (auto version = checkpoints::parse_version(line)) of_block.push_back(std::move(*version));
     }
+    if (of_block.size() == 1) seen.seconds_without_second = std::max(seen.seconds_without_second, ended_after - first_after);
     seen.versions.insert(seen.versions.end(), of_block.rbegin(), of_block.rend());
     if (from) seen.versions.push_back(std::move(*from));
   }
@@ -215,7 +220,7 @@ void OwnCheckpointsOfRun::keep_what_it_goes_on_from(const OwnCheckpoints& own) c
 
 OwnCheckpoints OwnCheckpointsOfRun::for_block(std::uint64_t block, rundir::Permissions permissions,
                                               const std::optional<checkpoints::Version>& resume) const {
-  OwnCheckpoints own{*search_, resume, broken_, std::nullopt, seen_.intervals, seen_.stops, seen_.stop_cut_off_seconds};
+  OwnCheckpoints own{*search_, resume, broken_, std::nullopt, seen_.intervals, seen_.seconds_without_second, seen_.stops, seen_.stop_cut_off_seconds};
   const std::size_t copies = options_.copies.value_or(search_->pattern.names_one_file() ? copies_by_default : 0);
   if (copies > 0)
     own.keep = checkpoints::KeepRule{search_->copies, block, copies, false, permissions.directory, permissions.file};

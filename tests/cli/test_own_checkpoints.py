@@ -312,6 +312,31 @@ def test_a_block_ends_after_the_last_checkpoint_that_fits(training):
     assert "the next checkpoint (one every" in done.stderr
 
 
+STARTS_SLOWLY = """
+import os, pathlib, pickle, sys, time
+resume = os.environ.get("CKPT_RESUME")
+epoch = pickle.load(open(resume, "rb")) if resume else 0
+time.sleep(6)
+while epoch < int(sys.argv[1]):
+    time.sleep(float(sys.argv[2]))
+    epoch += 1
+    pathlib.Path(f"m-{epoch}.pkl").write_bytes(pickle.dumps(epoch))
+"""
+
+
+def test_the_time_to_start_is_not_taken_for_the_time_between_checkpoints(tool, work):
+    done = tool("ckptrun", "-r", "t", "--latest", "m-{epoch}.pkl", "--block-time", "14s", "--", sys.executable, "-c", STARTS_SLOWLY, "10", "1")
+    assert done.returncode == 0, done.stderr
+    assert "block 2 ended" in done.stderr and "block 3" not in done.stderr, done.stderr
+
+
+def test_a_second_checkpoint_that_did_not_come_within_a_block_is_not_waited_for_in_the_next(tool, work):
+    done = tool("ckptrun", "-r", "t", "--latest", "m-{epoch}.pkl", "--block-time", "14s", "--", sys.executable, "-c", STARTS_SLOWLY, "3", "4")
+    assert done.returncode == 0, done.stderr
+    assert "block 1: asked to stop: the block's time is up" in done.stderr
+    assert "block 2: asked to stop: after m-2.pkl (epoch 2): the next checkpoint" in done.stderr, done.stderr
+
+
 def test_a_file_that_is_completed_late_in_a_folder_of_the_checkpoint_is_seen(training):
     done = training.ckptrun("--block-time", "25s", latest="ckpts/iter_{step}",
                             trainer=["--name", "iter_{}/rank_0/state.pt", "--epochs", 6, "--slow-disk", 4])
