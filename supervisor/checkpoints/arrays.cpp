@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view numpy_mark("\x93NUMPY", 6);
+constexpr std::string_view numpy_mark("\x93NUMPY", 6), safetensors_ending = ".safetensors";
 
 void require_size(std::uint64_t is, std::uint64_t wanted) {
   if (is != wanted) throw Broken{fmt::format("its head tells {} bytes, it has {}", wanted, is)};
@@ -66,11 +66,8 @@ std::uint64_t end_of_tensors(const json& head) {
   return end;
 }
 
-}  // namespace
-
-bool is_numpy(std::string_view head) { return head.starts_with(numpy_mark); }
-
-Finding examine_numpy(Bytes& file) {
+// As its head tells, which is counted as well; nullopt: it is of records. Of Python objects they are all there is.
+std::optional<std::uint64_t> bytes_of_array(Bytes& file) {
   const bool is_first_version = file.number<std::uint8_t>(6, "head") == 1;
   const std::uint64_t length =
       is_first_version ? file.number<std::uint16_t>(8, "head") : file.number<std::uint32_t>(8, "head");
@@ -78,30 +75,50 @@ Finding examine_numpy(Bytes& file) {
   const std::string head = file.read(begin, length, "head");
   const auto type = value_of(head, "'descr':", '\'', '\''), shape = value_of(head, "'shape':", '(', ')');
   if (!shape || head.find("'descr':") == std::string::npos) throw Broken{"its head is damaged"};
-  if (type && type->ends_with('O')) {   // np.save of a dictionary: Python objects, as a pickle
+  if (type && type->ends_with('O')) {   // np.save of a dictionary, as a pickle
     Bytes objects(file, begin + length, file.size() - begin - length);
     read_over_pickle(objects);
-    return {Wholeness::whole, "NumPy", ""};
+    return file.size();
   }
-  const bool is_plain = type && type->size() >= 3;
-  if (!is_plain) return {Wholeness::unknown, "NumPy", ""};  // records
+  if (!type || type->size() < 3) return std::nullopt;
   const std::uint64_t element = product_of(type->substr(2, type->find('[') - 2)) * ((*type)[1] == 'U' ? 4 : 1);
-  require_size(file.size(), begin + length + multiply(product_of(*shape), element));
-  return {Wholeness::whole, "NumPy", ""};
+  return begin + length + multiply(product_of(*shape), element);
+}
+
+}  // namespace
+
+bool is_numpy(std::string_view head) { return head.starts_with(numpy_mark); }
+
+Finding examine_numpy(Bytes& file, const std::string& name) {
+  for (Bytes rest = file;;) {
+    const auto bytes = bytes_of_array(rest);
+    if (!bytes) return {Wholeness::unknown, "NumPy", ""};
+    if (*bytes == rest.size()) return {Wholeness::whole, "NumPy", ""};
+    const bool goes_on = *bytes < rest.size();
+    if (!goes_on || name.ends_with(".npy")) require_size(rest.size(), *bytes);
+    rest = Bytes(rest, *bytes, rest.size() - *bytes);
+    if (!is_numpy(rest.head(numpy_mark.size()))) return {Wholeness::unknown, "NumPy", ""};
+  }
 }
 
 bool is_safetensors(std::string_view head, const std::string& name) {
-  return name.ends_with(".safetensors") ||
+  return name.ends_with(safetensors_ending) ||
          (head.size() > 9 && head[8] == '{' && number_at<std::uint64_t>(head, 0) < Bytes::most_at_once);
 }
 
-Finding examine_safetensors(Bytes& file) try {
+// Others begin with the length of a description in JSON as well: what is not named so must be understood.
+Finding examine_safetensors(Bytes& file, const std::string& name) {
+  const bool is_named = name.ends_with(safetensors_ending);
   const auto length = file.number<std::uint64_t>(0, "head");
-  const json head = json::parse(file.read(8, length, "head"));
-  require_size(file.size(), 8 + length + end_of_tensors(head));
-  return {Wholeness::whole, "safetensors", ""};
-} catch (const json::exception&) {
-  throw Broken{"its head is damaged"};
+  if (!is_named && length > file.size() - 8) return {Wholeness::unknown, "unknown format", ""};
+  try {
+    const json head = json::parse(file.read(8, length, "head"));
+    require_size(file.size(), 8 + length + end_of_tensors(head));
+    return {Wholeness::whole, "safetensors", ""};
+  } catch (const json::exception&) {
+    if (is_named) throw Broken{"its head is damaged"};
+    return {Wholeness::unknown, "unknown format", ""};
+  }
 }
 
 }  // namespace ckpt::checkpoints

@@ -48,11 +48,11 @@ bool is_old_tar(Bytes& file) {  // of the first PyTorch
   return file.size() >= header_bytes && file.read(mark_at, 5, "head") == "ustar";
 }
 
-// These begin with more than a few bytes, and never with zeros. A .ckpt is anybody's, but nobody's is as short as that.
+// These begin with more than a few bytes, and never with a page of zeros. A .ckpt is anybody's, but nobody's is as short as that.
 void check_begins(Bytes& file, const std::string& name, std::string_view head, int depth) {
-  constexpr std::size_t shortest = 8, shortest_of_any = 4;
+  constexpr std::size_t shortest = 8, shortest_of_any = 4, page = 4096;
   const bool has_mark = has_any_ending(name, {".pt", ".pth", ".pth.tar", ".h5", ".keras", ".npy", ".npz", ".safetensors"});
-  const bool is_lost = has_mark && (head.size() < shortest || head.find_first_not_of('\0') == head.npos);
+  const bool is_lost = has_mark && (head.size() < shortest || file.head(page).find_first_not_of('\0') == std::string::npos);
   const bool is_short = name.ends_with(".ckpt") && head.size() < shortest_of_any;
   const bool is_foreign = depth > 0 && is_by_torch(name) && !is_zip(head) && !is_pickle(head) && !is_old_tar(file);
   const bool is_no_manifest = name == name_of_manifest && !is_ocdbt(head);
@@ -78,8 +78,8 @@ Finding examine_file(io::FileSystem& fs, const std::string& path, int depth) {
   if (is_distributed) return examine_distributed_part(file, head);
   if (is_zip(head)) return examine_zip(file, name);
   if (is_hdf5(head)) return examine_hdf5(fs, path, file);
-  if (is_numpy(head)) return examine_numpy(file);
-  if (is_safetensors(head, name)) return examine_safetensors(file);
+  if (is_numpy(head)) return examine_numpy(file, name);
+  if (is_safetensors(head, name)) return examine_safetensors(file, name);
   if (is_ocdbt(head)) return examine_ocdbt(file);
   if (is_pickle(head)) return examine_pickle(file);
   return {Wholeness::unknown, "unknown format", ""};

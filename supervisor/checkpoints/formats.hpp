@@ -16,14 +16,14 @@ Finding examine_zip(Bytes& file, const std::string& name);  // PyTorch, Lightnin
 void examine_zips(Bytes& file);  // several, one behind the other
 
 bool is_pickle(std::string_view head);
-Finding examine_pickle(Bytes& file);  // also PyTorch's from before 1.6
+Finding examine_pickle(Bytes& file);  // also PyTorch's from before 1.6, and joblib's
 void read_over_pickle(Bytes& file);   // what follows it is not looked at
 
 bool is_numpy(std::string_view head);
-Finding examine_numpy(Bytes& file);
+Finding examine_numpy(Bytes& file, const std::string& name);  // several, too, one behind the other
 
 bool is_safetensors(std::string_view head, const std::string& name);
-Finding examine_safetensors(Bytes& file);
+Finding examine_safetensors(Bytes& file, const std::string& name);
 
 bool is_hdf5(std::string_view head);
 Finding examine_hdf5(io::FileSystem& fs, const std::string& path, Bytes& file);

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint64_t window_bytes = 64u << 10;
 constexpr std::string_view torch_magic("\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 12);  // LONG1 of ten bytes
+constexpr std::string_view joblib_mark = "joblib.numpy_pickle";
 constexpr int torch_pickles = 5;  // magic number, version, machine, objects, names of the storages
 
 // What follows an opcode.
@@ -46,18 +47,24 @@ constexpr std::array<Operand, 256> operands = [] {
   return table;
 }();
 
+enum class End { complete, foreign, joblib };  // foreign: no pickle goes on so
+
 class Reader {
  public:
   explicit Reader(Bytes& file) : file_(file) {}
 
   std::uint64_t position() const { return position_; }
 
-  void skip_pickle() {
-    for (;;) {
+  // joblib puts arrays between the opcodes, as they are: behind the first one nothing can be read.
+  End skip_pickle() {
+    while (!has_joblib_) {
       const char opcode = next();
-      if (opcode == '.') return;
-      skip_operand(operands[static_cast<unsigned char>(opcode)]);
+      if (opcode == '.') return End::complete;
+      const Operand operand = operands[static_cast<unsigned char>(opcode)];
+      if (operand == Operand::unknown) return End::foreign;
+      skip_operand(operand);
     }
+    return End::joblib;
   }
 
  private:
@@ -78,8 +85,18 @@ class Reader {
     if (bytes > file_.size() - position_) throw Broken{"it ends in the middle of a pickle"};
     position_ += bytes;
   }
+  void skip_text(std::uint64_t bytes) {
+    const std::uint64_t at = position_;
+    skip(bytes);
+    note_text(at, bytes);
+  }
   void skip_line() {
+    const std::uint64_t at = position_;
     while (next() != '\n') {}
+    note_text(at, position_ - 1 - at);
+  }
+  void note_text(std::uint64_t at, std::uint64_t bytes) {
+    has_joblib_ = has_joblib_ || (bytes == joblib_mark.size() && file_.read(at, bytes, "pickle") == joblib_mark);
   }
   void skip_operand(Operand operand) {
     switch (operand) {
@@ -88,36 +105,49 @@ class Reader {
       case Operand::fixed2: return skip(2);
       case Operand::fixed4: return skip(4);
       case Operand::fixed8: return skip(8);
-      case Operand::counted1: return skip(count(1));
-      case Operand::counted4: return skip(count(4));
+      case Operand::counted1: return skip_text(count(1));
+      case Operand::counted4: return skip_text(count(4));
       case Operand::counted8: return skip(count(8));
       case Operand::two_lines: skip_line(); [[fallthrough]];
       case Operand::line: return skip_line();
-      case Operand::unknown:
-        throw Broken{fmt::format("no pickle continues as this one does at byte {}", position_ - 1)};
+      case Operand::unknown: return;
     }
   }
 
   Bytes& file_;
   std::uint64_t position_ = 0, window_at_ = 0;
   std::string window_;
+  bool has_joblib_ = false;
 };
+
+// Of its arrays nothing tells, but it ends as every pickle.
+Finding examine_joblib(Bytes& file) {
+  if (file.read(file.size() - 1, 1, "end") != ".") throw Broken{"it ends in the middle of a pickle"};
+  return {Wholeness::unknown, "joblib", ""};
+}
 
 }  // namespace
 
 bool is_pickle(std::string_view head) { return head.size() >= 2 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5; }
 
-void read_over_pickle(Bytes& file) { Reader(file).skip_pickle(); }
+void read_over_pickle(Bytes& file) {
+  Reader reader(file);
+  if (reader.skip_pickle() == End::foreign)
+    throw Broken{fmt::format("no pickle continues as this one does at byte {}", reader.position() - 1)};
+}
 
-// PyTorch's old format ends with bare arrays whose lengths only running it would tell.
+// PyTorch's old format ends with bare arrays whose lengths only running it would tell. What begins as a pickle and goes on
+// otherwise may be anybody's format.
 Finding examine_pickle(Bytes& file) {
   Reader reader(file);
   if (file.head(2 + torch_magic.size()).substr(2) == torch_magic) {
-    for (int pickle = 0; pickle < torch_pickles; ++pickle) reader.skip_pickle();
+    for (int pickle = 0; pickle < torch_pickles; ++pickle)
+      if (reader.skip_pickle() == End::foreign) throw Broken{"its head is damaged"};
     return {Wholeness::unknown, "old PyTorch", ""};
   }
-  reader.skip_pickle();
-  if (reader.position() == file.size()) return {Wholeness::whole, "pickle", ""};
+  const End end = reader.skip_pickle();
+  if (end == End::joblib) return examine_joblib(file);
+  if (end == End::complete && reader.position() == file.size()) return {Wholeness::whole, "pickle", ""};
   return {Wholeness::unknown, "pickle", ""};  // more than one, or something else behind it
 }
 

@@ -393,3 +393,48 @@ TEST_CASE("what is no checkpoint format that is known here says nothing") {
   folder.write("state.bin", "");
   CHECK(examine(folder.path("state.bin")).reason == "it is empty");
 }
+
+TEST_CASE("a pickle with arrays between its opcodes, as joblib writes it, is of a format that does not tell, and was cut short where its end is missing") {
+  using namespace std::string_literals;
+  const Folder folder;
+  const std::string begin = "\x80\4\x8c\23joblib.numpy_pickle\x94\x8c\21NumpyArrayWrapper\x94\x93\x94)\x81\x94}\x94"s;
+  std::string array;
+  for (int i = 0; i < 1000; ++i) array += "T\xff\xff\xff\x7f"s;      // as an opcode: more than the file holds
+  folder.write("m.joblib", begin + "b" + array + ".");
+  CHECK(examine(folder.path("m.joblib")).state == Wholeness::unknown);
+  CHECK(examine(folder.path("m.joblib")).format == "joblib");
+  folder.write("m.joblib", begin + "b" + array);
+  CHECK(examine(folder.path("m.joblib")).reason == "it ends in the middle of a pickle");
+  folder.write("m.joblib", begin);
+  CHECK(examine(folder.path("m.joblib")).state == Wholeness::broken);
+  folder.write("old.joblib", "\x80\2cjoblib.numpy_pickle\nNumpyArrayWrapper\n" + array + ".");
+  CHECK(examine(folder.path("old.joblib")).format == "joblib");
+}
+
+TEST_CASE("a format of one's own that begins like a known one is of a format that does not tell") {
+  using namespace std::string_literals;
+  const Folder folder;
+  folder.write("own.ckpt", "\x80\4K\1" + std::string(100, '\xff'));
+  folder.write("description.ckpt", "\x13\0\0\0\0\0\0\0{\"shape\": [10, 10]}"s + std::string(800, 'x'));
+  folder.write("longer.ckpt", "\x13\0\1\0\0\0\0\0{\"shape\": [10, 10]}"s + std::string(800, 'x'));
+  folder.write("zeros.pt", std::string(16, '\0') + std::string(800, 'x'));
+  const std::string array = read_sample("array.npy");
+  folder.write("array-and-more.bin", array + "more");
+  for (const char* name : {"own.ckpt", "description.ckpt", "longer.ckpt", "zeros.pt", "array-and-more.bin"}) {
+    INFO(name);
+    CHECK(examine(folder.path(name)).state == Wholeness::unknown);
+  }
+  folder.write("lost.pt", std::string(4096, '\0') + std::string(800, 'x'));
+  CHECK(examine(folder.path("lost.pt")).state == Wholeness::broken);
+}
+
+TEST_CASE("of several arrays in one file, as np.save appends them, each is looked at") {
+  const Folder folder;
+  const std::string array = read_sample("array.npy");
+  folder.write("arrays.bin", array + array + array);
+  CHECK(examine(folder.path("arrays.bin")).state == Wholeness::whole);
+  folder.write("arrays.bin", array + array + array.substr(0, array.size() - 1));
+  CHECK(examine(folder.path("arrays.bin")).state == Wholeness::broken);
+  folder.write("array.npy", array + "more");
+  CHECK(examine(folder.path("array.npy")).state == Wholeness::broken);
+}
