@@ -90,6 +90,12 @@ bool handles(pid_t pid, int number) {
 
 void become_subreaper() noexcept { ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
 
+std::vector<pid_t> processes_of_node() {
+  std::vector<pid_t> all;
+  for (const auto& [pid, parent] : parents()) all.push_back(pid);
+  return all;
+}
+
 std::vector<pid_t> descendants() {
   const auto parent = parents();
   std::vector<pid_t> result;

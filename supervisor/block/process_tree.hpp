@@ -15,6 +15,7 @@ namespace ckpt::supervisor {
 void become_subreaper() noexcept;
 
 std::vector<pid_t> descendants();   // of this process, living ones (no zombies)
+std::vector<pid_t> processes_of_node();   // all that are seen from here
 std::vector<pid_t> children_of(pid_t pid);
 
 // The process that a container's launcher has started, as far down as `pid` is only that and shells around it: such a

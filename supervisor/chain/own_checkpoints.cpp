@@ -11,6 +11,8 @@
 #include "base/quantity.hpp"
 #include "base/text.hpp"
 #include "base/working_directory.hpp"
+#include "block/open_files.hpp"
+#include "block/process_tree.hpp"
 #include "checkpoints/judgement.hpp"
 #include "io/publish.hpp"
 #include "rundir/json_fields.hpp"
@@ -177,11 +179,23 @@ std::optional<checkpoints::Version> OwnCheckpointsOfRun::put_in_place(const std:
   return chosen;
 }
 
+// By a program of before that has outlived its ckptrun, or was never this run's; by a copy that is under way. On other nodes only its
+// bytes tell.
+bool OwnCheckpointsOfRun::is_being_written(const Candidate& candidate) const {
+  constexpr double recent_seconds = 30, look_again_seconds = 2;
+  if (is_open_for_writing(candidate.path, processes_of_node())) return true;
+  if (candidate.modified < system_clock().wall_seconds() - recent_seconds) return false;
+  system_clock().sleep_seconds(look_again_seconds);
+  const auto there = search_->pattern.list(fs_);
+  return std::none_of(there.begin(), there.end(), [&](const Candidate& now) { return now.same_version(candidate); });
+}
+
 void OwnCheckpointsOfRun::choose(ChainFacts& facts) {
   if (!search_) return;
   seen_ = read_seen_checkpoints(fs_, layout_);
   search_->remembered = seen_.versions;
   if (const auto first = rundir::Blocks(fs_, layout_, {}).read_claim(1)) search_->begun = first->claimed;
+  search_->is_being_written = [this](const Candidate& candidate) { return is_being_written(candidate); };
   checkpoints::Choice choice = checkpoints::choose(fs_, *search_);
   rejected_ = std::move(choice.rejected);
   doubt_ = choice.doubt.empty() ? "" : fmt::format("{}: {}", choice.newest->path(), choice.doubt);

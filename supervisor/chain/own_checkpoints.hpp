@@ -62,6 +62,7 @@ class OwnCheckpointsOfRun {
                            const std::optional<checkpoints::Version>& resume) const;
 
  private:
+  bool is_being_written(const checkpoints::Candidate& candidate) const;
   void keep_what_it_goes_on_from(const OwnCheckpoints& own) const;
 
   io::FileSystem& fs_;

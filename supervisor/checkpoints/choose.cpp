@@ -19,24 +19,32 @@ using nlohmann::json;
 constexpr std::uint64_t longest_setting = 1u << 20;
 constexpr const char* not_seen_at_rest =
     "its program was killed before it was seen at rest, and its format does not tell whether it is whole";
+constexpr const char* being_written = "somebody is writing it, and its format does not tell whether it is whole";
 
 std::string path_of_setting(const std::string& run_directory) { return run_directory + "/checkpoints.json"; }
 
-std::string why_rejected(const Judged& judged, const Search& search) {
-  if (judged.finding.state == Wholeness::broken) return judged.finding.reason;
-  return changed_since(judged.version, search.remembered);
-}
+bool is_copy(const Candidate& candidate, const Search& search) { return candidate.path.starts_with(search.copies + '/'); }
 
 bool is_remembered(const Candidate& candidate, const Search& search) {
   return std::any_of(search.remembered.begin(), search.remembered.end(),
                      [&](const Version& one) { return one.candidate.same_version(candidate); });
 }
 
+// It can be told whether somebody is writing one whose format does not tell, unless it was seen at rest.
+std::string why_rejected(const Judged& judged, const Search& search) {
+  const Candidate& candidate = judged.version.candidate;
+  if (judged.finding.state == Wholeness::broken) return judged.finding.reason;
+  const bool may_be_written = judged.finding.state == Wholeness::unknown && search.is_being_written &&
+                              !is_copy(candidate, search) && !is_remembered(candidate, search);
+  if (may_be_written && search.is_being_written(candidate)) return being_written;
+  return changed_since(judged.version, search.remembered);
+}
+
 // Its format does not tell whether it is whole, and no block has seen it at rest: a kill may have left it.
 bool is_doubtful(const Judged& judged, const Search& search, const std::vector<Candidate>& all) {
   const Candidate& candidate = judged.version.candidate;
   const bool is_of_run = !search.remembered.empty() || candidate.modified > search.begun;
-  return judged.finding.state == Wholeness::unknown && is_of_run && !candidate.path.starts_with(search.copies + '/') &&
+  return judged.finding.state == Wholeness::unknown && is_of_run && !is_copy(candidate, search) &&
          !is_remembered(candidate, search) && !has_one_behind(candidate, all);
 }
 

@@ -2,6 +2,7 @@
 // Which checkpoint a block goes on from: the newest one that is whole.
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
@@ -20,6 +21,7 @@ struct Search {
   bool is_by_trainer = false;       // of Hugging Face, as the user says
   // When the run's first block began (wall seconds): what was there before was not left by a kill that the run knows of.
   double begun = std::numeric_limits<double>::infinity();
+  std::function<bool(const Candidate&)> is_being_written{};  // by whomever; asked of one whose format does not tell
 };
 
 struct Rejected {

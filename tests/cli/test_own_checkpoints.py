@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -247,6 +248,28 @@ def test_a_file_with_a_newer_one_behind_it_is_seen_at_rest_while_that_one_is_wri
     done = tool("ckptrun", "-r", "t", "--latest", "m-{step}.state", "--", sys.executable, "-c", KILLED_IN_ITS_FOURTH, "1")
     assert done.stdout.splitlines() == ["m-3.state", "from 3"], done.stdout + done.stderr
     assert "m-4.state is left out: its program was killed before it was seen at rest" in done.stderr
+
+
+WRITES_SLOWLY = """
+import time
+with open("m-2.state", "wb", buffering=0) as file:
+    for piece in range(60):
+        file.write(b"2" * 1000)
+        time.sleep(0.5)
+"""
+
+
+def test_what_somebody_is_writing_at_the_start_of_a_block_is_not_taken(tool, work):
+    (work / "m-1.state").write_text("1 whole")
+    with subprocess.Popen([sys.executable, "-c", WRITES_SLOWLY]) as other:
+        try:
+            while not (work / "m-2.state").exists():
+                time.sleep(0.05)
+            done = tool("ckptrun", "-r", "t", "--latest", "m-{step}.state", "--", "sh", "-c", 'head -c 1 "$CKPT_RESUME"')
+        finally:
+            other.kill()
+    assert "m-2.state is left out: somebody is writing it" in done.stderr, done.stderr
+    assert done.stdout == "1"
 
 
 def test_what_a_killed_program_may_have_torn_is_told_where_it_is_all_there_is(tool, work):
