@@ -8,6 +8,8 @@
 #include "base/log.hpp"
 #include "block/open_files.hpp"
 #include "block/process_tree.hpp"
+#include "checkpoints/beside.hpp"
+#include "io/publish.hpp"
 
 namespace ckpt::supervisor {
 
@@ -15,6 +17,7 @@ namespace {
 
 constexpr double rests_per_look = 20;  // a full directory on a slow file system is not looked at all the time
 constexpr double rest_after_error_seconds = 60;
+constexpr double rest_of_first_directory_seconds = 20;
 
 }  // namespace
 
@@ -50,22 +53,34 @@ std::vector<Candidate> CheckpointWatch::list_new() {
 std::optional<Candidate> CheckpointWatch::find_new() {
   std::optional<Candidate> fresh, changed;
   for (const Candidate& candidate : list_new()) {
-    const auto is_of_path = [&](const Doubtful& one) { return one.candidate.path == candidate.path; };
+    const auto looked_at = std::find_if(doubtful_.begin(), doubtful_.end(), [&](const Doubtful& one) { return one.candidate.path == candidate.path; });
     if (does_not_change(candidate)) return candidate;
-    auto& found = std::any_of(doubtful_.begin(), doubtful_.end(), is_of_path) ? changed : fresh;
-    if (!found) found = candidate;
+    if (looked_at == doubtful_.end() && !fresh) fresh = candidate;
+    if (looked_at != doubtful_.end() && !looked_at->candidate.same_version(candidate) && !changed) changed = candidate;
   }
   return fresh ? fresh : changed;
 }
 
-bool CheckpointWatch::does_not_change(const Candidate& candidate) const {
-  const auto same = [&](const Doubtful& one) { return one.candidate.same_version(candidate); };
-  return std::any_of(doubtful_.begin(), doubtful_.end(), same) && !is_open_for_writing(candidate.path, descendants());
+// From one look to the next. But of a first directory nothing tells which files are still to come, and a program may take its time
+// between two of them; the later ones are compared with it.
+double CheckpointWatch::rest_that_tells(const Candidate& candidate) const {
+  const bool is_first = !newest_ && !own_.resume && !own_.search.pattern.names_one_file();
+  const bool is_alone = is_first && io::is_directory(fs_, candidate.path) && checkpoints::checkpoints_beside(fs_, candidate.path).empty();
+  return is_alone ? rest_of_first_directory_seconds : 0;
 }
 
-void CheckpointWatch::note_doubtful(const Candidate& candidate) {
-  std::erase_if(doubtful_, [&](const Doubtful& one) { return one.candidate.path == candidate.path; });
-  doubtful_.push_back({candidate, is_open_for_writing(candidate.path, descendants())});
+bool CheckpointWatch::does_not_change(const Candidate& candidate) const {
+  const double before = clock_.monotonic_seconds() - rest_that_tells(candidate);
+  const auto rests = [&](const Doubtful& one) { return one.candidate.same_version(candidate) && one.since <= before; };
+  return std::any_of(doubtful_.begin(), doubtful_.end(), rests) && !is_open_for_writing(candidate.path, descendants());
+}
+
+void CheckpointWatch::note_doubtful(const Candidate& candidate, double since) {
+  const auto found = std::find_if(doubtful_.begin(), doubtful_.end(), [&](const Doubtful& one) { return one.candidate.path == candidate.path; });
+  Doubtful& doubtful = found != doubtful_.end() ? *found : doubtful_.emplace_back();
+  doubtful.since = doubtful.candidate.same_version(candidate) ? std::min(doubtful.since, since) : since;
+  doubtful.candidate = candidate;
+  doubtful.is_open = is_open_for_writing(candidate.path, descendants());
 }
 
 void CheckpointWatch::judge(const Candidate& candidate) {
@@ -106,7 +121,7 @@ bool CheckpointWatch::take(const Judged& judged) {
     return false;
   }
   if (judged.finding.state == Wholeness::unknown && !does_not_change(candidate)) {
-    note_doubtful(candidate);
+    note_doubtful(candidate, clock_.monotonic_seconds());
     return false;
   }
   note_copy(judged);
@@ -139,7 +154,7 @@ bool CheckpointWatch::settle(bool was_killed) {
   std::erase_if(doubtful_, [](const Doubtful& one) { return one.is_open; });
   const std::vector<Candidate> all = list_new();
   for (const Candidate& candidate : all) {
-    if (!was_killed || checkpoints::has_one_behind(candidate, all)) note_doubtful(candidate);
+    if (!was_killed || checkpoints::has_one_behind(candidate, all)) note_doubtful(candidate, -engine::no_limit);
     judge(candidate);
     const Judged judged = judgement_->wait();
     judgement_.reset();

@@ -51,16 +51,18 @@ class CheckpointWatch {
   struct Doubtful {  // its format does not tell whether it is whole
     checkpoints::Candidate candidate;  // as of the last look
     bool is_open;                      // for writing, then
+    double since;                      // it is like that
   };
 
   std::vector<checkpoints::Candidate> list_new();
   std::optional<checkpoints::Candidate> find_new();
   bool is_known(const checkpoints::Candidate& candidate) const;
+  double rest_that_tells(const checkpoints::Candidate& candidate) const;
   bool does_not_change(const checkpoints::Candidate& candidate) const;
   bool settle_for_copy();
   bool has_lower_numbers() const;
   void judge(const checkpoints::Candidate& candidate);
-  void note_doubtful(const checkpoints::Candidate& candidate);
+  void note_doubtful(const checkpoints::Candidate& candidate, double since);
   bool take(const checkpoints::Judged& judged);
   void note_copy(const checkpoints::Judged& judged);
 

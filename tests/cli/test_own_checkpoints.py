@@ -369,6 +369,25 @@ def test_a_file_that_is_completed_late_in_a_folder_of_the_checkpoint_is_seen(tra
     assert len(training.begun_from()) > 1
 
 
+PAUSES_IN_ITS_CHECKPOINT = """
+import os, pathlib, pickle, sys, time
+last = int(os.environ.get("CKPT_RESUME", "step_0").rpartition("_")[2])
+for step in range(last + 1, 4):
+    time.sleep(2)
+    os.mkdir(f"step_{step}")
+    for name in "model.bin", "optimizer.bin", "rng.bin":
+        pathlib.Path(f"step_{step}/{name}").write_bytes(pickle.dumps(step))
+        time.sleep(2.2 * (name != "rng.bin"))
+    print("saved", step, flush=True)
+"""
+
+
+def test_a_program_is_not_stopped_between_the_files_of_its_first_directory(tool, work):
+    done = tool("ckptrun", "-r", "t", "--latest", "step_{step}", "--block-time", "22s", "--", sys.executable, "-c", PAUSES_IN_ITS_CHECKPOINT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "saved 1\nsaved 2\nsaved 3\n", done.stdout + done.stderr
+
+
 def test_a_program_that_saves_on_a_signal_gets_it_in_time_through_its_shell(training):
     done = training.tool("ckptrun", "-r", "t", "--latest", "ckpts/model-{epoch}.pt", "--stop", "signal:USR1", "--block-time", "15s",
                          "--", "sh", "-c", '"$@" ${CKPT_RESUME:+--load-checkpoint $CKPT_RESUME}; echo ended', "sh", *TRAINER,
