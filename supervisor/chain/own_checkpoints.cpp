@@ -243,4 +243,19 @@ OwnCheckpoints OwnCheckpointsOfRun::for_block(std::uint64_t block, rundir::Permi
   return own;
 }
 
+bool put_back_what_is_torn(io::FileSystem& fs, const rundir::Layout& layout) try {
+  const auto setting = checkpoints::read_setting(fs, layout.directory());
+  if (!setting) return true;
+  CheckpointOptions options;
+  options.pattern = setting->pattern;
+  OwnCheckpointsOfRun own(fs, layout, options, false);
+  ChainFacts facts;
+  own.choose(facts);
+  const auto in_place = own.put_in_place(facts.checkpoint, {}, rundir::Blocks(fs, layout, {}).newest());
+  return !in_place || !in_place->path().starts_with(layout.kept() + '/');
+} catch (const Error& error) {
+  log_warning("whether a checkpoint is torn cannot be seen now: {}", error.what());
+  return false;
+}
+
 }  // namespace ckpt::supervisor

@@ -40,6 +40,9 @@ struct SeenCheckpoints {
 };
 SeenCheckpoints read_seen_checkpoints(io::FileSystem& fs, const rundir::Layout& layout);
 
+// Of a run that goes: where the one file that its program writes is torn, its copy takes its place. False: it could not.
+bool put_back_what_is_torn(io::FileSystem& fs, const rundir::Layout& layout);
+
 class OwnCheckpointsOfRun {
  public:
   // Refuses (CKPT_ERR_CONFIG) a pattern that the shell has expanded, as far as the run's earlier one tells. Writes nothing.

@@ -18,6 +18,7 @@
 #include "base/quantity.hpp"
 #include "base/text.hpp"
 #include "chain/learned_times.hpp"
+#include "chain/own_checkpoints.hpp"
 #include "chain/plan.hpp"
 #include "chain/thrown_away.hpp"
 #include "plan/job_scripts.hpp"
@@ -207,13 +208,17 @@ void rehearse(io::FileSystem& fs, Clock& clock, const Request& request, const ru
   const std::string pattern = pattern_of(request);
   refuse_to_wait_for_no_epoch(request, pattern);
   const InterruptsAreNoted noted;
-  const ThrownAway folder(layout.directory(), "rehearsal");
+  ThrownAway folder(layout.directory(), "rehearsal");
   const rundir::Layout thrown_away(folder.path());
   Rehearsal rehearsal(fs, clock, request, thrown_away);
   log_info("rehearsing {} in a run that is thrown away ({})",
            count_of(static_cast<double>(*request.rehearsed_units), "epoch"), thrown_away.directory());
   if (!pattern.empty()) log_info("the checkpoints that the program writes stay, and the run will go on from them: {}", pattern);
   rehearsal.measure_work();
+  if (!put_back_what_is_torn(fs, thrown_away)) {
+    folder.keep();
+    log_warning("{} stays: a copy of a checkpoint is in it", thrown_away.kept());
+  }
   if (interrupted) fail(CKPT_ERR_TIMEOUT, "the rehearsal was interrupted; nothing is kept of it");
   const LearnedTimes learned = rehearsal.learned();
   if (learned.unit_seconds.count() == 0)

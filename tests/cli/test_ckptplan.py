@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ckptplan as a user meets it, without a scheduler: the arithmetic, what it learns, and rehearsals."""
 import pathlib
+import pickle
 import re
 import signal
 import subprocess
@@ -249,6 +250,25 @@ def test_a_rehearsal_of_a_program_with_checkpoints_of_its_own_ends_after_its_epo
     rows = table(result.stdout)
     assert "rehearsed" in rows["one epoch"][1] and seconds(rows["- start-up"][0]) >= 1
     assert 3 <= len(list((work / "ck").iterdir())) < 50
+
+
+TEARS_ITS_CHECKPOINT = """
+import os, signal
+with open("last.pkl", "r+b") as file:
+    file.truncate(500)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_checkpoint_that_a_rehearsal_has_torn_is_made_again_from_its_copy(plan, work):
+    whole = pickle.dumps("x" * 1000)
+    (work / "last.pkl").write_bytes(whole)
+    result = plan("--rehearse", "1", "--epochs", "3", "--", "ckptrun", "--latest", "last.pkl", "--progress", "keras", "--resume-args", "{resume}",
+                  "--", sys.executable, "-c", TEARS_ITS_CHECKPOINT)
+    assert result.returncode == 125, result.stderr
+    assert "'last.pkl' is made again from its copy" in result.stderr, result.stderr
+    assert (work / "last.pkl").read_bytes() == whole
+    assert not list((work / "ckpt-runs").glob("*.rehearsal-*"))
 
 
 def test_a_rehearsal_that_would_never_learn_of_an_epoch_is_refused(refused, work):
