@@ -96,6 +96,7 @@ void check_distributed(io::FileSystem& fs, const std::string& directory, const N
   if (!has(names, ".metadata"))
     throw Broken{".metadata, which is written last, is missing: it was cut short, or is still being written"};
   const std::string metadata = io::read_file(fs, directory + "/.metadata", longest_index);
+  if (!is_pickle(metadata)) throw Broken{".metadata is damaged"};
   for (std::size_t end = metadata.find(".distcp"); end != std::string::npos; end = metadata.find(".distcp", end + 1)) {
     const std::size_t begin = metadata.rfind("__", metadata.rfind('_', end) - 1);
     const std::string name = metadata.substr(begin, end + 7 - begin);

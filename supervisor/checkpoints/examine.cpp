@@ -53,7 +53,8 @@ void check_begins(Bytes& file, const std::string& name, std::string_view head, i
   constexpr std::size_t shortest = 8, shortest_of_any = 4, page = 4096;
   const bool has_mark = has_any_ending(name, {".pt", ".pth", ".pth.tar", ".h5", ".keras", ".npy", ".npz", ".safetensors"});
   const bool is_lost = has_mark && (head.size() < shortest || file.head(page).find_first_not_of('\0') == std::string::npos);
-  const bool is_short = name.ends_with(".ckpt") && head.size() < shortest_of_any;
+  const bool is_cut = name.ends_with(".distcp") && !head.empty() && head.size() < shortest_of_any;
+  const bool is_short = is_cut || (name.ends_with(".ckpt") && head.size() < shortest_of_any);
   const bool is_foreign = depth > 0 && is_by_torch(name) && !is_zip(head) && !is_pickle(head) && !is_old_tar(file);
   const bool is_no_manifest = name == name_of_manifest && !is_ocdbt(head);
   if (is_lost || is_short || is_foreign || is_no_manifest) throw Broken{"its beginning was never written, or is lost"};

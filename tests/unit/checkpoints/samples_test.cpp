@@ -438,3 +438,14 @@ TEST_CASE("of several arrays in one file, as np.save appends them, each is looke
   folder.write("array.npy", array + "more");
   CHECK(examine(folder.path("array.npy")).state == Wholeness::broken);
 }
+
+TEST_CASE("a distributed checkpoint of whose files a few bytes are left is broken") {
+  const Folder folder;
+  const std::string path = folder.sample("distributed"), name = GENERATE(".metadata", "__0_0.distcp");
+  const std::string bytes = read_sample("distributed/" + name);
+  for (const std::size_t left : {1, 2, 3}) {
+    INFO(name << " cut to " << left);
+    folder.write("distributed/" + name, bytes.substr(0, left));
+    CHECK(examine(path).state == Wholeness::broken);
+  }
+}
