@@ -19,6 +19,7 @@ constexpr std::uint64_t end_bytes = 22, end64_bytes = 56, locator64_bytes = 20, 
 constexpr std::uint64_t longest_comment = 0xffff;
 constexpr std::uint32_t in_zip64 = 0xffffffff;
 constexpr std::uint16_t stored = 0, deflated = 8;
+constexpr std::uint32_t folder_attribute = 0x10;
 
 struct Directory {
   std::uint64_t entries = 0, bytes = 0, offset = 0;
@@ -29,6 +30,8 @@ struct Entry {
   std::uint32_t crc = 0;
   std::uint16_t method = 0;
   std::uint64_t compressed = 0, bytes = 0, offset = 0;
+  std::uint16_t flags = 0;
+  bool is_folder = false;
 };
 
 std::uint64_t find_end(Bytes& file) {
@@ -103,7 +106,9 @@ Entry take_entry(std::string_view& text) {
               number_at<std::uint16_t>(text, 10),
               number_at<std::uint32_t>(text, 20),
               number_at<std::uint32_t>(text, 24),
-              number_at<std::uint32_t>(text, 42)};
+              number_at<std::uint32_t>(text, 42),
+              number_at<std::uint16_t>(text, 8),
+              (number_at<std::uint32_t>(text, 38) & folder_attribute) != 0};
   take_zip64(text.substr(directory_entry_bytes + name, extra), entry);
   text.remove_prefix(all);
   return entry;
@@ -118,6 +123,13 @@ std::uint64_t check_place(Bytes& file, const Entry& entry, std::uint64_t directo
   if (!head.starts_with(entry_mark) || !fits || file.read(entry.offset + entry_bytes, name, "entry") != entry.name)
     throw Broken{fmt::format("its entry '{}' is not where its list says", entry.name)};
   return begin;
+}
+
+// What is told of it twice; and the mark of a folder, of which PyTorch reads nothing and leaves the array as it is in memory.
+void check_agrees(Bytes& file, const Entry& entry) {
+  const std::string head = file.read(entry.offset, entry_bytes, "entry");
+  const bool agrees = number_at<std::uint16_t>(head, 6) == entry.flags && number_at<std::uint16_t>(head, 8) == entry.method;
+  if (!agrees || (entry.is_folder && entry.bytes > 0)) throw Broken{"the list of its entries is damaged"};
 }
 
 // False: compressed by a method that is not known here.
@@ -156,13 +168,15 @@ Finding examine_zip(Bytes& file, const std::string& name) {
   const bool has_checksums =
       std::any_of(entries.begin(), entries.end(), [](const Entry& entry) { return entry.crc != 0; });
   bool checks_all = has_checksums;
+  const std::string format = format_of(name, entries);
   std::uint64_t content = 0;
   for (const Entry& entry : entries) {
     const std::uint64_t begin = check_place(file, entry, directory.offset);
+    if (format != "zip") check_agrees(file, entry);   // others may be by any writer
     if ((content += entry.compressed) > file.size()) throw Broken{"its entries overlap"};
     if (has_checksums) checks_all = check_content(file, entry, begin) && checks_all;
   }
-  return {Wholeness::whole, format_of(name, entries), "", checks_all};
+  return {Wholeness::whole, format, "", checks_all};
 }
 
 void examine_zips(Bytes& file) {

@@ -449,3 +449,19 @@ TEST_CASE("a distributed checkpoint of whose files a few bytes are left is broke
     CHECK(examine(path).state == Wholeness::broken);
   }
 }
+
+TEST_CASE("a flipped bit in how the list of a zip file describes an entry is found") {
+  constexpr std::size_t flags_at = 8, method_at = 10, attributes_at = 38;
+  const std::string name = GENERATE("pytorch.pt", "pytorch-without-checksums.pt", "arrays.npz", "compressed.npz");
+  const std::string bytes = read_sample(name);
+  const Folder folder;
+  const std::pair<std::size_t, int> flips[] = {{flags_at, 2}, {flags_at + 1, 8}, {method_at, 1}, {method_at, 8}, {attributes_at, 0x10}};
+  for (std::size_t at = bytes.find("PK\1\2"); at != std::string::npos; at = bytes.find("PK\1\2", at + 1))
+    for (const auto& [offset, bit] : flips) {
+      std::string flipped = bytes;
+      flipped[at + offset] = static_cast<char>(flipped[at + offset] ^ bit);
+      folder.write(name, flipped);
+      INFO(name << ": " << offset << " of the entry at " << at);
+      CHECK(examine(folder.path(name)).state == Wholeness::broken);
+    }
+}
