@@ -94,7 +94,11 @@ bool is_set_aside_name(std::string_view name) noexcept {
 }
 
 bool is_no_checkpoint(std::string_view name) noexcept {
-  return name.starts_with('.') || name == "checkpoint" || is_set_aside_name(name);
+  return name.starts_with('.') || name == "checkpoint" || is_tracker_name(name) || is_set_aside_name(name);
+}
+
+bool is_tracker_name(std::string_view name) noexcept {
+  return name == "latest" || name == "latest_checkpointed_iteration.txt";
 }
 
 }  // namespace ckpt::checkpoints

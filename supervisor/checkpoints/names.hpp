@@ -16,7 +16,9 @@ bool is_set_aside_name(std::string_view name) noexcept;
 bool holds_state(std::string_view name) noexcept;
 // In a directory: what Hugging Face's Trainer, accelerate, Megatron and DeepSpeed write by torch.save.
 bool is_by_torch(std::string_view name) noexcept;
-// What is unfinished or set aside, whatever is hidden, and lists of checkpoints (TensorFlow's file "checkpoint").
+// What names the newest checkpoint: of DeepSpeed, of Megatron.
+bool is_tracker_name(std::string_view name) noexcept;
+// What is unfinished or set aside, whatever is hidden, and lists of checkpoints (TensorFlow's file "checkpoint"), trackers.
 bool is_no_checkpoint(std::string_view name) noexcept;
 
 // Below, equal to or above 0, as strcmp; digits are compared as numbers: "m-10" after "m-9".

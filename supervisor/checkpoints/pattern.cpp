@@ -158,6 +158,7 @@ bool Pattern::matches(const std::string& path) const {
 bool Pattern::is_left_out(const Part& part, const std::string& name, bool is_folder) {
   const auto is_best = [](const std::string& text) { return lower(text).find("best") != std::string::npos; };
   if (name.starts_with('.') || (is_best(name) && !is_best(part.text))) return true;
+  if (is_tracker_name(name)) return !is_folder && part.text.find("latest") == std::string::npos;
   if (is_set_aside_name(name)) return !is_set_aside_name(part.text);
   return !is_folder && is_no_checkpoint(name);
 }

@@ -129,3 +129,11 @@ TEST_CASE("signs of regular expressions in names are meant as they are") {
   CHECK(names(folder, "a+b(?).pt") == Names{"a+b(1).pt"});
   CHECK(names(folder, "a*.pt") == Names{"aab1.pt", "a+b(1).pt"});
 }
+
+TEST_CASE("a tracker is no checkpoint, unless the pattern says its name") {
+  const Folder folder;
+  for (const char* name : {"step1", "latest", "latest_checkpointed_iteration.txt"}) folder.write(name, "1");
+  CHECK(Pattern(folder.path("*")).list(ckpt::io::file_system()).size() == 1);
+  CHECK(Pattern(folder.path("latest*")).list(ckpt::io::file_system()).size() == 2);
+  CHECK(Pattern(folder.path("latest")).list(ckpt::io::file_system()).size() == 1);
+}
