@@ -147,6 +147,7 @@ class ProgramLedger {
   void take_started(const json& line) {
     own_start_.prepared_seconds = number_in(line, "prepared_seconds").value_or(0);
     if (line.value("keeps_own", json(false)) != true) return;
+    learned_.keeps_own = true;
     const json from = object_in(line, "own_from");
     const auto epoch = number_in(from, "epoch"), count = epoch ? epoch : number_in(from, "step");
     if (from.empty() || count) units_from_start_.begin({number_in(line, "time").value_or(0), count.value_or(0)});
@@ -262,6 +263,7 @@ void fill_in(LearnedTimes& learned, const LearnedTimes& rehearsed) {
   for (Sample LearnedTimes::*kind : {&LearnedTimes::startup, &LearnedTimes::restore, &LearnedTimes::stage,
                                      &LearnedTimes::drain, &LearnedTimes::publish, &LearnedTimes::between_points})
     if ((learned.*kind).count() == 0) learned.*kind = rehearsed.*kind;
+  if (!learned.done && rehearsed.keeps_own) learned.done = rehearsed.done;
   if (!learned.total) learned.total = rehearsed.total;
   if (learned.state_bytes == 0) learned.state_bytes = rehearsed.state_bytes;
   if (learned.file_bytes == 0) learned.file_bytes = rehearsed.file_bytes;

@@ -37,6 +37,7 @@ struct LearnedTimes {
   std::optional<double> total;    // units of the whole work
   std::uint64_t state_bytes = 0;  // of the snapshot staged last; 0: none yet
   std::uint64_t file_bytes = 0;
+  bool keeps_own = false;         // its program writes checkpoints of its own, which stay where a rehearsal goes
   bool from_rehearsal = false;  // the time of a unit is a rehearsal's
 
   engine::Costs costs() const;  // as engine/policy will estimate them from these

@@ -307,7 +307,7 @@ int rehearse_here(const Request& request, const LiveSite& live) {
     fmt::print(
         "one {} takes {} (p90 of {}), a start {}; the times are kept in the run, and ckptplan -r {} plans with "
         "them\n\n",
-        times.unit, format_duration(times.unit_seconds.p90().value_or(0)), times.unit_seconds.count(),
+        times.unit.empty() ? "epoch" : times.unit, format_duration(times.unit_seconds.p90().value_or(0)), times.unit_seconds.count(),
         format_duration(times.startup.p90().value_or(0)), shell_word(request.run.empty() ? layout.name() : request.run));
   if (!request.units && !times.total) return exit_done;
   return Planning(learned, live).show_or_submit();

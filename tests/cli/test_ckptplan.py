@@ -241,7 +241,9 @@ def own_training(*options, latest="ck/model-{epoch}.pt", seconds=0.5, epochs=100
             "--epochs", epochs, "--seconds", seconds]
 
 
-@pytest.mark.parametrize("how", [{}, {"latest": "ck/*.pt", "options": ["--progress", "keras"]}], ids=["names", "output"])
+@pytest.mark.parametrize("how", [{}, {"latest": "ck/*.pt", "options": ["--progress", "keras"]},
+                                 {"latest": "ck/*.pt", "options": ["--progress", r"Epoch (?<done>\d+)/(?<total>\d+)"]}],
+                         ids=["names", "output", "words"])
 def test_a_rehearsal_of_a_program_with_checkpoints_of_its_own_ends_after_its_epochs(plan, work, how):
     result = plan("--rehearse", "3", "--epochs", "1000", "--limit", "10m", "--", *own_training(
         *how.get("options", []), "--setup", "sleep 1", latest=how.get("latest", "ck/model-{epoch}.pt")))
@@ -250,6 +252,7 @@ def test_a_rehearsal_of_a_program_with_checkpoints_of_its_own_ends_after_its_epo
     rows = table(result.stdout)
     assert "rehearsed" in rows["one epoch"][1] and seconds(rows["- start-up"][0]) >= 1
     assert 3 <= len(list((work / "ck").iterdir())) < 50
+    assert "one epoch takes" in result.stdout and "left of 1000 epochs" in result.stdout        # what was done stays
 
 
 TEARS_ITS_CHECKPOINT = """
