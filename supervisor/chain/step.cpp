@@ -72,6 +72,16 @@ Decision next_block(const ChainFacts& facts) {
   return {Action::start_fresh, "the beginning"};
 }
 
+constexpr const char* nothing_matched =
+    "nothing that --latest names was there all the time: does it say where the program writes, and what? (hidden, temporary and "
+    "*best* names are left out, unless the pattern has them)";
+
+std::string lower_numbers(const BlockResult& block) {
+  return fmt::format("what block {} wrote has lower numbers than {}, from which it went on: let the program count on (Keras: "
+                     "initial_epoch), or leave the number out of the pattern of --latest", block.block,
+                     block.own_from ? checkpoints::describe(*block.own_from) : "before");
+}
+
 bool is_less_than(double share, const ChainFacts& facts, double seconds) {
   return std::isfinite(facts.block_seconds) && seconds < share * facts.block_seconds;
 }
@@ -113,9 +123,7 @@ bool burns_blocks(const std::vector<BlockResult>& ended) {
 
 // Its time was up before a step, or what else is counted, could be measured.
 std::string first_one_does_not_fit(const ChainFacts& facts, const BlockResult& last) {
-  if (last.keeps_own && !last.own_matched)
-    return "nothing that --latest names was there all the time: does it say where the program writes, and what? (hidden, temporary and "
-           "*best* names are left out, unless the pattern has them)";
+  if (last.keeps_own && !last.own_matched) return nothing_matched;
   const bool was_measured = last.costs.between_points > 0;
   if (last.asked != StopCause::deadline || was_measured || !std::isfinite(facts.block_seconds)) return {};
   const std::string block = format_duration(facts.block_seconds);
@@ -141,9 +149,7 @@ Decision no_progress(const ChainFacts& facts, const BlockResult& last) {
     return {Action::stop, fmt::format("no progress: block {} had not ended {} after its stop signal, without a newer whole checkpoint than "
                                       "{}: let the program save and end faster, or make blocks longer", last.block,
                                       format_duration(last.stop_seconds), since)};
-  if (last.own_began_again)
-    return {Action::stop, fmt::format("no progress: what block {} wrote has lower numbers than {}, from which it went on: let the program "
-                                      "count on (Keras: initial_epoch), or leave the number out of the pattern of --latest", last.block, since)};
+  if (last.own_began_again) return {Action::stop, "no progress: " + lower_numbers(last)};
   std::string why = (last.keeps_own ? arithmetic_of_checkpoints : arithmetic)(facts.block_seconds, last.costs);
   if (why.empty()) why = first_one_does_not_fit(facts, last);
   return {Action::stop, fmt::format("no progress: block {} ended without a newer {} than {}{}{}", last.block,
@@ -205,6 +211,13 @@ bool something_to_resume(const ChainFacts& facts) {
   return gave_its_word(facts);
 }
 
+std::string why_not_tried_again(const BlockResult& last) {
+  if (last.linked) return "it came before the first safe point: not tried again";
+  if (!last.keeps_own) return "there is nothing known to resume from: not tried again";
+  const std::string why = "it came before the first whole checkpoint: not tried again";
+  return last.own_matched ? why : fmt::format("{}; {}", why, nothing_matched);
+}
+
 Decision after_crash(const ChainFacts& facts, const BlockResult& last) {
   if (!last.started) return {Action::fail, last.reason};
   if (facts.ever_had_snapshots && !facts.newest)
@@ -212,12 +225,12 @@ Decision after_crash(const ChainFacts& facts, const BlockResult& last) {
   if (last.keeps_own && !facts.checkpoint && facts.had_checkpoints)
     return {Action::fail, last.reason + "; " + checkpoints_are_lost};
   if (!something_to_resume(facts) && last.crash != CrashKind::device)   // a broken one shows at once
-    return {Action::fail, last.reason + (last.linked      ? "; it came before the first safe point: not tried again"
-                                         : last.keeps_own ? "; it came before the first whole checkpoint: not tried again"
-                                                          : "; there is nothing known to resume from: not tried again")};
-  if (const BlockResult* before = same_crash_before(facts.ended))
-    return {Action::stop, fmt::format("the same step failed twice: blocks {} and {} crashed {} ({})", before->block,
-                                      last.block, where_both_ended(last, *before), last.reason)};
+    return {Action::fail, fmt::format("{}; {}", last.reason, why_not_tried_again(last))};
+  if (const BlockResult* before = same_crash_before(facts.ended)) {
+    const std::string why = fmt::format("the same step failed twice: blocks {} and {} crashed {} ({})", before->block, last.block,
+                                        where_both_ended(last, *before), last.reason);
+    return {Action::stop, last.own_began_again ? fmt::format("{}; {}", why, lower_numbers(last)) : why};
+  }
   return {Action::retry, next_block(facts).reason};
 }
 

@@ -557,6 +557,25 @@ TEST_CASE("own checkpoints: a pattern that nothing ever matched is told, rather 
   CHECK_FALSE(contains(decision.reason, "more often"));
 }
 
+TEST_CASE("own checkpoints: what was overlooked is told after a crash, too") {
+  Story story;
+  const auto crash = [&](bool matched) {
+    BlockResult& result = story.begin();
+    result.linked = false;
+    result.own_matched = matched;
+    result.keeps_own = story.facts.keeps_own = true;
+    result.own_began_again = matched;
+    result.own_from = result.own_newest = story.facts.checkpoint;
+    return story.end(Outcome::crashed);
+  };
+  CHECK(contains(crash(false).reason, "not tried again; nothing that --latest names was there"));
+  story.facts.checkpoint = version(9, 9);
+  crash(true);
+  const Decision decision = crash(true);
+  CHECK(decision.action == Action::stop);
+  CHECK(contains(decision.reason, "wrote has lower numbers than model.pt (epoch 9), from which it went on"));
+}
+
 TEST_CASE("own checkpoints: a block that was killed while it stopped is followed by one, which has more time for that") {
   Story story;
   story.facts.block_seconds = 3600;
