@@ -57,6 +57,7 @@ With --verify-resume: 0 the same state, 1 another one or no verdict.)";
 
 struct CommandLine {
   std::vector<std::string> words;   // as they stand before the command
+  std::vector<std::string> not_expected;
   std::string run, block_time, mtbf, save_interval, staging_size;
   std::vector<std::string> stage_data;
   std::string setup;
@@ -316,7 +317,17 @@ int verify_resume(const CommandLine& line, const ChainOptions& options, SignalIn
 
 bool is_real(const CommandLine& line) { return !line.check && !line.verify_resume; }
 
+void refuse_unexpected(const CommandLine& line) {
+  const std::vector<std::string>& words = line.not_expected;
+  if (words.empty()) return;
+  if (!line.latest.empty() && std::all_of(words.begin(), words.end(), is_there))
+    fail(CKPT_ERR_CONFIG, "the shell has expanded the pattern of --latest to {} files ({}, {} …): put it into quotes: "
+         "--latest '…/*.pt'", words.size() + 1, line.latest, words.back());
+  fail(CKPT_ERR_CONFIG, "not expected here: {}; the command goes after '--', see ckptrun --help", join_command(words));
+}
+
 int start(const CommandLine& line, ChainOptions& options, SignalInbox& signals) try {
+  refuse_unexpected(line);
   refuse_tasks(options.command);
   if (read_run_environment().run_directory == options.run.directory)
     fail(CKPT_ERR_IN_USE, "this is already inside the run {}: a ckptrun in it would wait for itself; give it a --run "
@@ -376,26 +387,20 @@ int main(int argc, char** argv) try {
   app.set_version_flag("--version", "ckptrun " CKPT_VERSION);
   CommandLine line;
   add_options(app, line);
+  app.allow_extras();
   try {
     line.words = arguments;
     std::reverse(arguments.begin(), arguments.end());   // CLI11 takes them from the back
     app.parse(arguments);
   } catch (const CLI::Success& wanted) {
     return app.exit(wanted);
-  } catch (const CLI::ExtrasError&) {
-    const std::vector<std::string> words = app.remaining();
-    if (!line.latest.empty() && !words.empty() && std::all_of(words.begin(), words.end(), is_there)) {
-      log_error("the shell has expanded the pattern of --latest to {} files ({}, {} …): put it into quotes: "
-                "--latest '…/*.pt'", words.size() + 1, line.latest, words.back());
-      return exit_our_error;
-    }
-    log_error("not expected here: {}; the command goes after '--', see ckptrun --help", join_command(app.remaining()));
-    return exit_our_error;
   } catch (const CLI::ParseError& error) {
     log_error("{}; see ckptrun --help", error.what());
     return exit_our_error;
   }
+  line.not_expected = app.remaining();
   if (command.empty()) {
+    refuse_unexpected(line);
     log_error("no command; type: ckptrun [OPTIONS] -- COMMAND [ARGUMENTS]");
     return exit_our_error;
   }

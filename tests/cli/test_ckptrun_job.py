@@ -216,6 +216,15 @@ def test_a_mistyped_command_has_the_other_tasks_cancelled_before_they_burn_as_we
     assert not run.exists()
 
 
+def test_a_pattern_that_the_shell_has_expanded_has_the_other_tasks_cancelled(tool, work, run, slurm):
+    for name in "a.pt", "b.pt":
+        (work / name).write_text("")
+    refused = tool("ckptrun", "--latest", "a.pt", "b.pt", "--", "true", **JOB)
+    assert refused.returncode == 125 and "the shell has expanded the pattern of --latest" in refused.stderr
+    assert cancels(slurm) == [f"scancel --state=PENDING {ARRAY}"]
+    assert not run.exists()
+
+
 def test_one_of_several_tasks_of_srun_is_refused_and_the_other_blocks_cancelled(tool, run, slurm):
     refused = tool("ckptrun", "--", "true", **JOB, SLURM_STEP_NUM_TASKS="2")
     assert refused.returncode == 125 and "one of 2 tasks started side by side" in refused.stderr
