@@ -348,15 +348,16 @@ void RunningBlock::act() {
 }
 
 // A warning inside a job is a reason to ask when the job ends: a preemption has brought that nearer, and otherwise the
-// program knows better than the one who chose the signal's time how long its last step and save take. Where the
-// scheduler does not answer, or the program cannot be told, it is a stop.
+// program, or who has seen its checkpoints come, knows better than the one who chose the signal's time how long its last step
+// and save take. Where the scheduler does not answer, or the program cannot be told, it is a stop.
 bool RunningBlock::clock_decides() {
-  if (!plan_.is_job || !run_.signals.only_warned() || !talk_.serving() || !std::isfinite(end_)) return false;
+  const bool is_stopped_in_time = talk_.serving() || plan_.stop_way == StopWay::after_checkpoint;
+  if (!plan_.is_job || !run_.signals.only_warned() || !is_stopped_in_time || !std::isfinite(end_)) return false;
   if (!signalled_at_) return true;
   if (plan_.job_end_source->known_as_of() < *signalled_at_) return now() < *signalled_at_ + longest_wait_for_end_seconds;
   if (!std::exchange(warning_said_, true))
-    log_info("block {}: {}: the job ends in {}; the program stops in time for that", plan_.block,
-             *run_.signals.stop_reason(), format_duration(std::max(0.0, end_ - now())));
+    log_info("block {}: {}: the job ends in {}; the program {} in time for that", plan_.block,
+             *run_.signals.stop_reason(), format_duration(std::max(0.0, end_ - now())), talk_.serving() ? "stops" : "is stopped");
   return true;
 }
 

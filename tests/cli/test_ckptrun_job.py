@@ -188,6 +188,23 @@ def test_a_warning_long_before_the_end_of_the_job_stops_nothing(start_job, event
     assert block.wait(60) == 0
 
 
+SAVES = "n=0; while [ $n -lt 100 ]; do sleep 1; n=$((n + 1)); echo state $n > m-$n.state; done"
+
+
+def test_a_warning_long_before_the_end_stops_no_program_that_is_stopped_after_its_checkpoints(start, eventually, work, run, slurm):
+    block = start("ckptrun", "--latest", "m-{step}.state", "--", "sh", "-c", SAVES, **JOB)
+    ledger = run / "blocks/0001.ckptrun.jsonl"
+    found = lambda: ledger.read_text().count('"event":"checkpoint"') if ledger.exists() else 0
+    eventually(lambda: found() > 1)
+    block.send_signal(signal.SIGUSR1)
+    eventually(lambda: "the program is stopped in time for that" in block.err.read_text())
+    before = found()
+    eventually(lambda: found() > before + 1)
+    assert block.poll() is None and "asked to stop" not in block.err.read_text()
+    block.terminate()
+    assert block.wait(60) == 0
+
+
 def test_a_warning_that_slurm_does_not_explain_is_a_stop(start_job, eventually, run, slurm):
     block = start_job("attach", "snapshot:5", "wait-stop", "end:stopped", "exit:85")
     eventually((run / "has-snapshots").exists)
