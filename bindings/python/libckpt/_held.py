@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is part of a run's state although nobody gave it: random generators that a loader holds, and plain numbers that a sampler or
-a dataset of the script's own counts up."""
+"""What is part of a run's state although nobody gave it: random generators that a loader holds, and what a sampler, a dataset or
+another object of the script's own that it holds counts up, or switches."""
 from __future__ import annotations
 
 import dis
@@ -124,7 +124,7 @@ def generators_in(owners: list) -> dict[str, Any]:
 
 
 def held_in(owners: list, seen: set[int], is_wanted=lambda value: False) -> dict[str, Any]:
-    """Random generators, and objects of the script's own that give data, among these objects and those that they hold, down to the
+    """Random generators, and objects of the script's own, among these objects and those that they hold, down to the
     transforms of a dataset inside another; by owner and attributes."""
     found: dict[str, Any] = {}
     waiting = [(label, owner, 0) for label, owner in owners if may_hold(owner)]
@@ -132,7 +132,7 @@ def held_in(owners: list, seen: set[int], is_wanted=lambda value: False) -> dict
         if id(value) in seen or len(seen) > MOST:
             continue
         seen.add(id(value))
-        if is_generator(value) or gives_data(value) or is_wanted(value):
+        if is_generator(value) or has_attributes(value) or is_wanted(value):
             found[label] = value
         if depth < DEEPEST:
             waiting += [(f"{label}.{name}", inner, depth + 1) for name, inner in held_by(value)]
@@ -173,12 +173,11 @@ def closure_of(function) -> Iterator[tuple[str, Any]]:
             pass
 
 
-def gives_data(value) -> bool:
-    """An object of a class of the script's own that is iterated, indexed or called: a sampler, a dataset, a transform. What a
-    module keeps beside its tensors is left to the script."""
+def has_attributes(value) -> bool:
+    """An object of a class of the script's own: a sampler, a dataset, a transform, the settings of one. What a module keeps beside its
+    tensors is left to the script."""
     kind = type(value)
-    return (any(hasattr(kind, name) for name in ("__iter__", "__getitem__", "__call__")) and hasattr(value, "__dict__")
-            and kind.__weakrefoffset__ != 0 and is_of_script(kind) and not is_module(value))
+    return hasattr(value, "__dict__") and kind.__weakrefoffset__ != 0 and is_of_script(kind) and not is_module(value)
 
 
 @functools.lru_cache(maxsize=None)
