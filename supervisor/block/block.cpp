@@ -34,7 +34,7 @@ constexpr double newest_check_seconds = 60;
 constexpr std::size_t progress_lines_at_once = 20;  // one for each whole unit: short blocks are to teach, too
 constexpr double progress_ledger_seconds = 30;      // between those that follow
 constexpr double superseded_grace_seconds = 30;
-constexpr double tree_grace_seconds = 5;            // between TERM and KILL for what the program left behind
+constexpr double tree_grace_seconds = 5, grace_of_stop_seconds = 60;            // between TERM and KILL for what the program left behind
 constexpr double kill_grace_seconds = 1;            // the same when there is no time any more
 
 constexpr double longest_wait_for_end_seconds = 10; // after a warning, for the scheduler's answer
@@ -101,7 +101,8 @@ class RunningBlock {
   void note_whether_it_handles_the_stop();
   void send_stop_signal();
   void kill_tree(double grace_seconds);
-  bool was_cut_off() const;
+  bool stop_goes_on() const;
+  Ending ending() const;
   void finish_output();
   BlockResult finish(int exec_error);
   std::optional<rundir::SnapshotId> resumed_from(const std::vector<rundir::CatalogEntry>& entries) const;
@@ -126,6 +127,7 @@ class RunningBlock {
   bool killed_ = false, killed_at_once_ = false, tree_ended_ = false;
   std::optional<double> signalled_at_;
   std::optional<double> stop_sent_;                 // the signal to the program
+  TreeEnd tree_end_ = TreeEnd::ended;               // of what the program has left behind
   bool handles_stop_ = false;                       // that signal, the program, when it was asked to stop
   bool checkpoint_since_asked_ = false;
   bool end_moved_nearer_ = false, warning_said_ = false, asked_before_stop_ = false;
@@ -423,19 +425,26 @@ void RunningBlock::kill_tree(double grace_seconds) {
     output_.pass_on();
     return reap();
   };
-  if (!end_descendants(run_.clock, grace_seconds, look_after_them))
+  tree_end_ = end_descendants(run_.clock, grace_seconds, look_after_them);
+  if (tree_end_ == TreeEnd::left)
     log_warning("block {}: some of its processes do not die; they wait for something in the kernel", plan_.block);
   tree_ended_ = true;
 }
 
-// In the middle of whatever it did: by a signal, also one that a shell around it tells of. A program that handles the one which asks it
-// to stop may save, and then die of that very signal.
-bool RunningBlock::was_cut_off() const {
+// A shell around the program has died of the signal that the program answers by saving.
+bool RunningBlock::stop_goes_on() const { return stop_sent_ && handles_stop_ && child_.signal() == plan_.stop_signal; }
+
+// By a signal, also one that a shell around it tells of. A program that handles the one which asks it to stop may save, and then die
+// of that very signal.
+Ending RunningBlock::ending() const {
   constexpr int told_by_shell = 128, highest_signal = 64;
   const int code = child_.exit_code().value_or(0);
   const int told = code > told_by_shell && code <= told_by_shell + highest_signal ? code - told_by_shell : 0;
   const int signal = child_.signal().value_or(told);
-  return killed_ || (signal != 0 && !(handles_stop_ && signal == plan_.stop_signal));
+  const bool is_answer = handles_stop_ && signal == plan_.stop_signal && tree_end_ == TreeEnd::ended;
+  if (killed_ || (signal != 0 && !is_answer)) return Ending::cut_off;
+  if (asked_ != StopCause::nobody) return Ending::asked;
+  return code == 0 || code == exit_to_be_continued ? Ending::by_itself : Ending::cut_off;
 }
 
 void RunningBlock::finish_output() {
@@ -447,11 +456,11 @@ void RunningBlock::finish_output() {
 
 BlockResult RunningBlock::finish(int exec_error) {
   const double left = std::max(end_ - now(), kill_grace_seconds);
-  if (!tree_ended_) kill_tree(std::min(tree_grace_seconds, left));
+  if (!tree_ended_) kill_tree(std::min(stop_goes_on() ? grace_of_stop_seconds : tree_grace_seconds, left));
   finish_output();
   if (talk_.handle()) note_news();
   const double ended = now();
-  if (watch_ && watch_->settle(was_cut_off())) note_checkpoint();
+  if (watch_ && watch_->settle(ending())) note_checkpoint();
   Seen what = patiently(run_.clock, [this] { return seen(); });
   if (!plan_.done_when.empty() && !what.linked && what.exit_code == 0) what.done = is_done(run_, plan_);
   const Verdict verdict = judge(what);

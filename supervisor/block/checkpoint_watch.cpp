@@ -17,7 +17,7 @@ namespace {
 
 constexpr double rests_per_look = 20;  // a full directory on a slow file system is not looked at all the time
 constexpr double rest_after_error_seconds = 60;
-constexpr double rest_of_first_directory_seconds = 20;
+constexpr double rest_of_first_directory_seconds = 20, rest_of_shorter_seconds = 60;
 
 }  // namespace
 
@@ -62,11 +62,17 @@ std::optional<Candidate> CheckpointWatch::find_new() {
 }
 
 // From one look to the next. But of a first directory nothing tells which files are still to come, and a program may take its time
-// between two of them; the later ones are compared with it.
+// between two of them; the later ones are compared with it. Nor of one that is much smaller than the one before: who wrote it may
+// have died in the middle, while a shell around it lives on.
 double CheckpointWatch::rest_that_tells(const Candidate& candidate) const {
   const bool is_first = !newest_ && !own_.resume && !own_.search.pattern.names_one_file();
   const bool is_alone = is_first && io::is_directory(fs_, candidate.path) && checkpoints::checkpoints_beside(fs_, candidate.path).empty();
-  return is_alone ? rest_of_first_directory_seconds : 0;
+  return is_alone ? rest_of_first_directory_seconds : is_shorter(candidate) ? rest_of_shorter_seconds : 0;
+}
+
+bool CheckpointWatch::is_shorter(const Candidate& candidate) const {
+  const auto& known = newest_ ? newest_ : own_.resume;
+  return known && checkpoints::is_short(candidate, known->candidate.bytes);
 }
 
 bool CheckpointWatch::does_not_change(const Candidate& candidate) const {
@@ -75,18 +81,19 @@ bool CheckpointWatch::does_not_change(const Candidate& candidate) const {
   return std::any_of(doubtful_.begin(), doubtful_.end(), rests) && !is_open_for_writing(candidate.path, descendants());
 }
 
-void CheckpointWatch::note_doubtful(const Candidate& candidate, double since) {
+void CheckpointWatch::note_doubtful(const Candidate& candidate, double since, bool is_open) {
   const auto found = std::find_if(doubtful_.begin(), doubtful_.end(), [&](const Doubtful& one) { return one.candidate.path == candidate.path; });
   Doubtful& doubtful = found != doubtful_.end() ? *found : doubtful_.emplace_back();
   doubtful.since = doubtful.candidate.same_version(candidate) ? std::min(doubtful.since, since) : since;
   doubtful.candidate = candidate;
-  doubtful.is_open = is_open_for_writing(candidate.path, descendants());
+  doubtful.is_open = is_open;
 }
 
 void CheckpointWatch::judge(const Candidate& candidate) {
   auto keep = own_.keep;
   if (keep) keep->even_if_unknown = does_not_change(candidate);
   judged_from_ = clock_.monotonic_seconds();
+  judged_open_ = is_open_for_writing(candidate.path, descendants());     // who writes it may be dead when the answer comes
   judgement_ = std::make_unique<checkpoints::Judgement>(fs_, candidate, keep, own_.search.is_by_trainer);
 }
 
@@ -121,7 +128,7 @@ bool CheckpointWatch::take(const Judged& judged) {
     return false;
   }
   if (judged.finding.state == Wholeness::unknown && !does_not_change(candidate)) {
-    note_doubtful(candidate, clock_.monotonic_seconds());
+    note_doubtful(candidate, judged_from_, judged_open_);
     return false;
   }
   note_copy(judged);
@@ -145,16 +152,18 @@ void CheckpointWatch::note_copy(const Judged& judged) {
 }
 
 // What was under way has been ended with the block's processes. What looked torn, or could not be read, while the program was
-// running is looked at once more. Where the program was killed and a format does not tell, only rest does: before the kill, or
-// while the program wrote another one.
-bool CheckpointWatch::settle(bool was_killed) {
+// running is looked at once more. Where the program was cut off and a format does not tell, only rest does: before that, or while
+// the program wrote another one.
+bool CheckpointWatch::settle(Ending ending) {
   judgement_.reset();
   broken_ = own_.broken;
   began_again_ = !newest_ && has_lower_numbers();
   std::erase_if(doubtful_, [](const Doubtful& one) { return one.is_open; });
   const std::vector<Candidate> all = list_new();
   for (const Candidate& candidate : all) {
-    if (!was_killed || checkpoints::has_one_behind(candidate, all)) note_doubtful(candidate, -engine::no_limit);
+    const bool is_at_rest = ending == Ending::by_itself || (!is_shorter(candidate) && (ending == Ending::asked ||
+                                                                                       checkpoints::has_one_behind(candidate, all)));
+    if (is_at_rest) note_doubtful(candidate, -engine::no_limit, false);
     judge(candidate);
     const Judged judged = judgement_->wait();
     judgement_.reset();

@@ -26,6 +26,13 @@ struct OwnCheckpoints {
   double stop_cut_off_seconds = 0;             // the same, of one that was killed since before it had; 0: none
 };
 
+// How the program ended, for files whose format does not tell whether they are whole.
+enum class Ending {
+  by_itself,  // done with what it wrote
+  asked,      // to stop: it may have saved, or left in the middle of that
+  cut_off,    // in the middle of whatever it did
+};
+
 class CheckpointWatch {
  public:
   CheckpointWatch(io::FileSystem& fs, Clock& clock, const OwnCheckpoints& own);
@@ -34,7 +41,7 @@ class CheckpointWatch {
   void add_to(std::vector<pollfd>& polled) const;
   bool look();    // a new whole one has been found
   // The same once nobody writes any more; waits. `was_killed`: by a signal, in the middle of whatever it did.
-  bool settle(bool was_killed);
+  bool settle(Ending ending);
 
   const std::optional<checkpoints::Version>& newest() const noexcept { return newest_; }  // of this block
   bool began_again() const noexcept { return began_again_; }  // what it wrote has lower numbers than what it went on from
@@ -58,11 +65,12 @@ class CheckpointWatch {
   std::optional<checkpoints::Candidate> find_new();
   bool is_known(const checkpoints::Candidate& candidate) const;
   double rest_that_tells(const checkpoints::Candidate& candidate) const;
+  bool is_shorter(const checkpoints::Candidate& candidate) const;
   bool does_not_change(const checkpoints::Candidate& candidate) const;
   bool settle_for_copy();
   bool has_lower_numbers() const;
   void judge(const checkpoints::Candidate& candidate);
-  void note_doubtful(const checkpoints::Candidate& candidate, double since);
+  void note_doubtful(const checkpoints::Candidate& candidate, double since, bool is_open);
   bool take(const checkpoints::Judged& judged);
   void note_copy(const checkpoints::Judged& judged);
 
@@ -73,6 +81,7 @@ class CheckpointWatch {
   std::vector<Doubtful> doubtful_;                     // one for each path
   std::vector<checkpoints::Candidate> broken_;
   std::optional<checkpoints::Version> newest_;
+  bool judged_open_ = false;                           // for writing, when the judgement began
   bool has_matched_ = false, began_again_ = false;
   bool copy_failed_ = false;  // of the last one
   double last_found_, seconds_since_last_ = 0, judged_from_ = 0, rest_until_ = 0;

@@ -125,8 +125,9 @@ std::size_t signal_those_who_handle(pid_t root, int number) {
   return told;
 }
 
-bool end_descendants(Clock& clock, double grace_seconds, const std::function<bool()>& reap) {
-  return signal_until_gone(clock, SIGTERM, grace_seconds, reap) || signal_until_gone(clock, SIGKILL, kill_seconds, reap);
+TreeEnd end_descendants(Clock& clock, double grace_seconds, const std::function<bool()>& reap) {
+  if (signal_until_gone(clock, SIGTERM, grace_seconds, reap)) return TreeEnd::ended;
+  return signal_until_gone(clock, SIGKILL, kill_seconds, reap) ? TreeEnd::killed : TreeEnd::left;
 }
 
 }  // namespace ckpt::supervisor

@@ -30,8 +30,10 @@ bool any_handles(pid_t root, int number);
 // how many got it.
 std::size_t signal_those_who_handle(pid_t root, int number);
 
-// TERM, `grace_seconds`, KILL; returns when all are gone, or false when some do not die (they wait for a dead disk).
+enum class TreeEnd { ended, killed, left };  // killed: some, after they had been given their time; left: some do not die
+
+// TERM, `grace_seconds`, KILL; returns when all are gone, or when some do not die (they wait for a dead disk).
 // `reap` collects the ended ones and says whether a child is left: without a child there is no descendant either.
-bool end_descendants(Clock& clock, double grace_seconds, const std::function<bool()>& reap);
+TreeEnd end_descendants(Clock& clock, double grace_seconds, const std::function<bool()>& reap);
 
 }  // namespace ckpt::supervisor

@@ -2,6 +2,7 @@
 #include "chain/own_checkpoints.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -197,6 +198,10 @@ void OwnCheckpointsOfRun::choose(ChainFacts& facts) {
   if (const auto first = rundir::Blocks(fs_, layout_, {}).read_claim(1)) search_->begun = first->claimed;
   search_->is_being_written = [this](const Candidate& candidate) { return is_being_written(candidate); };
   checkpoints::Choice choice = checkpoints::choose(fs_, *search_);
+  const bool is_fresh = std::isfinite(search_->since);
+  if (!choice.being_written.empty() && !is_fresh)
+    fail(CKPT_ERR_IN_USE, "'{}' is being written by somebody, and there is no other checkpoint to go on from: start again when that is done, "
+         "or from the beginning, with --fresh", choice.being_written);
   rejected_ = std::move(choice.rejected);
   doubt_ = choice.doubt.empty() ? "" : fmt::format("{}: {}", choice.newest->path(), choice.doubt);
   broken_.clear();

@@ -94,10 +94,12 @@ Finding examine_numpy(Bytes& file, const std::string& name) {
     const auto bytes = bytes_of_array(rest);
     if (!bytes) return {Wholeness::unknown, "NumPy", ""};
     if (*bytes == rest.size()) return {Wholeness::whole, "NumPy", ""};
-    const bool goes_on = *bytes < rest.size();
-    if (!goes_on || name.ends_with(".npy")) require_size(rest.size(), *bytes);
-    rest = Bytes(rest, *bytes, rest.size() - *bytes);
-    if (!is_numpy(rest.head(numpy_mark.size()))) return {Wholeness::unknown, "NumPy", ""};
+    if (*bytes > rest.size()) require_size(rest.size(), *bytes);
+    Bytes behind(rest, *bytes, rest.size() - *bytes);
+    const bool is_another = is_numpy(behind.head(numpy_mark.size()));
+    if (!is_another && name.ends_with(".npy")) require_size(rest.size(), *bytes);
+    if (!is_another) return {Wholeness::unknown, "NumPy", ""};
+    rest = behind;
   }
 }
 

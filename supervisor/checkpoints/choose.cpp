@@ -18,7 +18,9 @@ using nlohmann::json;
 
 constexpr std::uint64_t longest_setting = 1u << 20;
 constexpr const char* not_seen_at_rest =
-    "its program was killed before it was seen at rest, and its format does not tell whether it is whole";
+    "its program was killed or failed before it was seen at rest, and its format does not tell whether it is whole";
+constexpr const char* smaller_than_before =
+    "it is much smaller than the one before it, and its format does not tell whether it is whole";
 constexpr const char* being_written = "somebody is writing it, and its format does not tell whether it is whole";
 
 std::string path_of_setting(const std::string& run_directory) { return run_directory + "/checkpoints.json"; }
@@ -40,12 +42,22 @@ std::string why_rejected(const Judged& judged, const Search& search) {
   return changed_since(judged.version, search.remembered);
 }
 
-// Its format does not tell whether it is whole, and no block has seen it at rest: a kill may have left it.
-bool is_doubtful(const Judged& judged, const Search& search, const std::vector<Candidate>& all) {
+// Of the newest one that is known to have been whole, else of the largest that was there before.
+std::uint64_t bytes_before(const Candidate& candidate, const Search& search, const std::vector<Candidate>& all) {
+  if (!search.remembered.empty()) return search.remembered.front().candidate.bytes;
+  std::uint64_t most = 0;
+  for (const Candidate& other : all)
+    if (other.modified < candidate.modified) most = std::max(most, other.bytes);
+  return most;
+}
+
+// Where its format does not tell whether it is whole, and no block has seen it at rest: why a kill may have left it.
+std::string why_doubtful(const Judged& judged, const Search& search, const std::vector<Candidate>& all) {
   const Candidate& candidate = judged.version.candidate;
+  if (judged.finding.state != Wholeness::unknown || is_copy(candidate, search) || is_remembered(candidate, search)) return {};
+  if (is_short(candidate, bytes_before(candidate, search, all))) return smaller_than_before;
   const bool is_of_run = !search.remembered.empty() || candidate.modified > search.begun;
-  return judged.finding.state == Wholeness::unknown && is_of_run && !is_copy(candidate, search) &&
-         !is_remembered(candidate, search) && !has_one_behind(candidate, all);
+  return is_of_run && !has_one_behind(candidate, all) ? not_seen_at_rest : "";
 }
 
 }  // namespace
@@ -65,6 +77,10 @@ bool has_one_behind(const Candidate& candidate, const std::vector<Candidate>& al
   return std::any_of(all.begin(), all.end(), [&](const Candidate& other) { return other.modified > candidate.modified; });
 }
 
+bool is_short(const Candidate& candidate, std::uint64_t bytes_before) noexcept {
+  return candidate.bytes < bytes_before - bytes_before / 10;
+}
+
 std::string changed_since(const Version& version, const std::vector<Version>& remembered) {
   const auto same = std::find_if(remembered.begin(), remembered.end(),
                                  [&](const Version& one) { return one.candidate.same_version(version.candidate); });
@@ -81,21 +97,26 @@ Choice choose(io::FileSystem& fs, const Search& search) {
   for (const Candidate& candidate : list_candidates(fs, search)) {
     const Judged judged = Judgement(fs, candidate, std::nullopt, search.is_by_trainer).wait();
     const std::string why = why_rejected(judged, search);
-    if (why.empty() && !is_doubtful(judged, search, written)) {
+    const std::string doubt = why.empty() ? why_doubtful(judged, search, written) : "";
+    if (why.empty() && doubt.empty()) {
       choice.newest = judged.version;
       break;
     }
     if (why.empty() && !doubtful) {
       doubtful = judged.version;
+      choice.doubt = doubt;
       newer_than_doubtful = choice.rejected.size();
     }
-    choice.rejected.push_back({candidate.path, why.empty() ? not_seen_at_rest : why});
+    if (why == being_written && choice.being_written.empty()) choice.being_written = candidate.path;
+    choice.rejected.push_back({candidate.path, why.empty() ? doubt : why});
   }
-  if (!choice.newest && doubtful) {
+  if (choice.newest || !doubtful) {
+    choice.doubt.clear();
+  } else {
     choice.newest = doubtful;
-    choice.doubt = not_seen_at_rest;
     choice.rejected.resize(newer_than_doubtful);
   }
+  if (choice.newest) choice.being_written.clear();
   return choice;
 }
 

@@ -31,6 +31,7 @@ struct Rejected {
 struct Choice {
   std::optional<Version> newest;   // whole, or of a format that does not tell
   std::vector<Rejected> rejected;  // that would have been newer
+  std::string being_written;       // where there is nothing but what somebody is writing: the newest of that
   std::string doubt;               // why `newest` may be torn all the same: there was nothing else; empty: nothing says so
 };
 
@@ -38,6 +39,9 @@ struct Choice {
 std::vector<Candidate> list_candidates(io::FileSystem& fs, const Search& search);
 // Its program had gone on to another one of these, and so was done with it.
 bool has_one_behind(const Candidate& candidate, const std::vector<Candidate>& all);
+// Much smaller than one that was whole: where a format does not tell, it was cut short, most likely. Those of one program are as
+// large as each other, but for what its own compression makes of them.
+bool is_short(const Candidate& candidate, std::uint64_t bytes_before) noexcept;
 // Why the version is not what was found whole under that name, of that size and time; empty: it is, or nobody looked.
 std::string changed_since(const Version& version, const std::vector<Version>& remembered);
 

@@ -20,7 +20,7 @@ struct Candidate {
   std::optional<std::uint64_t> epoch, step;  // of those
   double modified = 0;                       // wall seconds
   std::uint64_t bytes = 0;
-  std::string name;                          // what the pattern leaves open of it: "run-3/last.pt"; empty: nothing
+  std::string name = {};                     // what the pattern leaves open of it: "run-3/last.pt"; empty: nothing
 
   bool same_version(const Candidate& other) const noexcept {
     return path == other.path && modified == other.modified && bytes == other.bytes;

@@ -58,15 +58,38 @@ bool is_tar(const std::string& bytes) {
   return std::strtoul(bytes.substr(field_at, field_bytes).c_str(), nullptr, 8) == sum;
 }
 
-// tar(1) takes one that was cut short between two of its files for whole. The end of what is packed is checked by its packer.
+// Of the file that a head (tar(5)) tells of, with the maps of a sparse one left to the caller.
+std::uint64_t bytes_of_member(const std::string& head) {
+  constexpr std::size_t size_at = 124, size_bytes = 12, type_at = 156;
+  const bool has_no_content = head[type_at] >= '1' && head[type_at] <= '6';    // links, devices, folders
+  if (has_no_content) return 0;
+  if ((head[size_at] & 0x80) == 0) return std::strtoull(head.substr(size_at, size_bytes).c_str(), nullptr, 8);
+  std::uint64_t bytes = 0;                                                     // of GNU tar, above 8 GiB
+  for (std::size_t i = size_at + 4; i < size_at + size_bytes; ++i) bytes = bytes << 8 | static_cast<unsigned char>(head[i]);
+  return bytes;
+}
+
+// tar(1) takes one that was cut short between two of its files for whole: from head to head to the zeros that end it. What is no head
+// is left to tar(1). The end of what is packed is checked by its packer.
 void require_end_of_tar(const std::string& path) {
-  constexpr std::size_t end_bytes = 1024;   // two blocks of zeros (tar(5))
-  std::ifstream file(path, std::ios::binary);
-  file.seekg(-static_cast<std::streamoff>(end_bytes), std::ios::end);
-  std::string bytes(end_bytes, 'x');
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  if (bytes.find_first_not_of('\0') != std::string::npos)
-    fail(CKPT_ERR_CONFIG, "--stage-data: {} has no end as a tar archive has (1024 zeros): it was cut short, or is still being written", path);
+  constexpr std::size_t map_goes_on_at = 482, further_map_goes_on_at = 504, type_at = 156;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  const auto size = static_cast<std::uint64_t>(file.tellg());
+  std::string block(looked_at_bytes, '\0');
+  const auto read_at = [&](std::uint64_t at) {
+    file.seekg(static_cast<std::streamoff>(at));
+    return at + looked_at_bytes <= size && file.read(block.data(), static_cast<std::streamsize>(block.size()));
+  };
+  for (std::uint64_t at = 0; read_at(at);) {
+    if (block.find_first_not_of('\0') == std::string::npos || !is_tar(block)) return;
+    const std::uint64_t bytes = bytes_of_member(block);
+    bool has_map = block[type_at] == 'S' && block[map_goes_on_at] != 0;
+    at += looked_at_bytes;
+    for (; has_map && read_at(at); at += looked_at_bytes) has_map = block[further_map_goes_on_at] != 0;
+    at += (bytes + looked_at_bytes - 1) / looked_at_bytes * looked_at_bytes;
+  }
+  fail(CKPT_ERR_CONFIG, "--stage-data: {} ends without the zeros that end a tar archive: it was cut short, or is still being written; pack it "
+       "anew", path);
 }
 
 std::vector<std::string> tar(const std::string& path, const Packing* packing) {

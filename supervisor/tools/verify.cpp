@@ -41,7 +41,7 @@ const char* name(Result result) {
 struct Checked {
   std::string path;
   Result result = Result::whole;
-  std::string reason;
+  std::string reason = {};
   std::uint64_t state_bytes = 0;
   std::string format = "libckpt";
 };

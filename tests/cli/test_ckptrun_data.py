@@ -100,14 +100,35 @@ def test_what_cannot_be_staged_is_refused_at_once(ckptrun, images, work, given, 
     assert not (work / "started").exists()
 
 
-def test_a_tar_that_was_cut_between_two_of_its_files_is_refused(ckptrun, images, work):
-    whole = (work / images("a.tar")).read_bytes()
-    (work / "a.tar").write_bytes(whole[:512 + 2 * 512])           # the folder and the first file, with their heads
+def test_a_tar_that_was_cut_between_two_of_its_files_is_refused(ckptrun, work):
+    (work / "zeros").write_bytes(bytes(2048))
+    subprocess.run(["tar", "-cf", "a.tar", "zeros", "zeros"], cwd=work, check=True)
+    (work / "a.tar").write_bytes((work / "a.tar").read_bytes()[:512 + 2048])           # the first file with its head, which ends with zeros
     assert subprocess.run(["tar", "-tf", work / "a.tar"]).returncode == 0
     done = ckptrun("-r", "train", "--stage-data", "a.tar", "--", "true")
     assert done.returncode == 125, done.stderr
-    assert "a.tar has no end as a tar archive has (1024 zeros): it was cut short" in done.stderr
+    assert "a.tar ends without the zeros that end a tar archive: it was cut short" in done.stderr
     assert not blocks(work)
+
+
+@pytest.mark.parametrize("form", ["--format=gnu", "--format=pax", "--format=ustar", "--format=v7", "--sparse"])
+def test_a_whole_tar_of_any_form_is_unpacked_also_with_something_behind_its_end(form, ckptrun, work):
+    folder = work / "in"
+    folder.mkdir()
+    with open(folder / "sparse", "wb") as file:
+        for piece in range(30):
+            file.seek(piece << 20)
+            file.write(b"x" * 4096)
+    (folder / "empty").touch()
+    (folder / "link").symlink_to("empty")
+    os.link(folder / "sparse", folder / "same")
+    (folder / ("n" * 90)).write_text("long")
+    subprocess.run(["tar", form, "-cf", "a.tar", "in"], cwd=work, check=True)
+    with open(work / "a.tar", "ab") as file:
+        file.write(b"\n")
+    done = ckptrun("-r", "train", "--stage-data", "a.tar", "--", "sh", "-c", "ls $0/in | wc -l", "{data}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["5"]
 
 
 def test_a_program_that_unpacks_and_is_missing_is_named(ckptrun, images, work, bin_directory):

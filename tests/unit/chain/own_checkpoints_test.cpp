@@ -51,3 +51,25 @@ TEST_CASE("how long a program takes to stop is learned from blocks that were sen
   CHECK(add_block(160, true).stop_cut_off_seconds == 160);
   std::filesystem::remove_all(layout.directory());
 }
+
+TEST_CASE("how long blocks went on after their first checkpoint, and had no other, is remembered") {
+  char name[] = "/tmp/ckpt-seen-XXXXXX";
+  const rundir::Layout layout{std::string(::mkdtemp(name))};
+  rundir::prepare_run_directory(io::file_system(), layout, {.allow_volatile = true});
+  rundir::Blocks blocks(io::file_system(), layout, {});
+  const auto add_block = [&](std::initializer_list<double> checkpoints, double seconds) {
+    rundir::Claim claim;
+    claim.who = identify_self();
+    rundir::Ledger ledger(io::file_system(), layout.ckptrun_ledger(*blocks.claim(claim)), 0600);
+    for (const double since_last : checkpoints) ledger.append("checkpoint", {{"path", "m.pt"}, {"seconds_since_last", since_last}});
+    ledger.append("ended", {{"seconds", seconds}});
+    return read_seen_checkpoints(io::file_system(), layout);
+  };
+  CHECK(add_block({}, 50).seconds_without_second == 0);
+  CHECK(add_block({40}, 50).seconds_without_second == 10);
+  CHECK(add_block({45}, 50).seconds_without_second == 10);
+  const SeenCheckpoints seen = add_block({10, 25}, 50);
+  CHECK(seen.seconds_without_second == 10);
+  CHECK(seen.intervals.measured() == 25);
+  std::filesystem::remove_all(layout.directory());
+}

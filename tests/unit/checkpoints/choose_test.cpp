@@ -40,28 +40,43 @@ TEST_CASE("the newest whole one is chosen, broken ones are named with the reason
 TEST_CASE("a file of a format that does not tell is taken once it was seen at rest, or where there is nothing else") {
   Checkpoints here;
   here.folder.write("model-1.state", "one");
-  here.folder.write("model-2.state", "tw");
+  here.folder.write("model-2.state", "two");
   REQUIRE(here.choose().newest);
   CHECK(here.choose().newest->candidate.epoch == 2);
   Checkpoints only_first;
   only_first.folder.write("model-1.state", "one");
   const auto seen = only_first.choose().newest;
   only_first.search.remembered = {*seen};
-  only_first.folder.write("model-2.state", "tw");
+  only_first.folder.write("model-2.state", "two");
   const Choice choice = only_first.choose();
   REQUIRE(choice.newest);
   CHECK(choice.newest->candidate.epoch == 1);
   REQUIRE(choice.rejected.size() == 1);
-  CHECK(choice.rejected[0].reason.find("killed before it was seen at rest") != std::string::npos);
+  CHECK(choice.rejected[0].reason.find("killed or failed before it was seen at rest") != std::string::npos);
+}
+
+TEST_CASE("of a format that does not tell one that is much smaller than the one before it is taken only where there is nothing else") {
+  Checkpoints here;
+  here.folder.write("model-1.state", std::string(1000, 'x'));
+  here.folder.write("model-2.state", std::string(GENERATE(899, 901), 'x'));
+  const auto older = std::filesystem::last_write_time(here.folder.path("model-2.state")) - std::chrono::seconds(1);
+  std::filesystem::last_write_time(here.folder.path("model-1.state"), older);
+  const bool is_short = std::filesystem::file_size(here.folder.path("model-2.state")) < 900;
+  const Choice choice = here.choose();
+  REQUIRE(choice.newest);
+  CHECK(choice.newest->candidate.epoch == (is_short ? 1 : 2));
+  if (is_short) CHECK(choice.rejected.at(0).reason.find("much smaller than the one before it") != std::string::npos);
+  std::filesystem::remove(here.folder.path("model-1.state"));
+  CHECK(here.choose().newest->candidate.epoch == 2);
 }
 
 TEST_CASE("of a format that does not tell the newest that a run's program left is taken only where there is nothing else, and with a word") {
   Checkpoints here;
-  here.folder.write("model-2.state", "tw");
+  here.folder.write("model-2.state", "two");
   here.search.begun = 0;
   Choice choice = here.choose();
   REQUIRE(choice.newest);
-  CHECK(choice.doubt.find("killed before it was seen at rest") != std::string::npos);
+  CHECK(choice.doubt.find("killed or failed before it was seen at rest") != std::string::npos);
   here.search.begun = INFINITY;                       // it was there before the run
   CHECK(here.choose().doubt.empty());
   here.search.begun = 0;

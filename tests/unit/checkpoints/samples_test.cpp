@@ -437,6 +437,8 @@ TEST_CASE("of several arrays in one file, as np.save appends them, each is looke
   CHECK(examine(folder.path("arrays.bin")).state == Wholeness::broken);
   folder.write("array.npy", array + "more");
   CHECK(examine(folder.path("array.npy")).state == Wholeness::broken);
+  folder.write("array.npy", array + array);
+  CHECK(examine(folder.path("array.npy")).state == Wholeness::whole);
 }
 
 TEST_CASE("a distributed checkpoint of whose files a few bytes are left is broken") {
