@@ -262,6 +262,28 @@ class SwitchedBesideOpen(SwitchedOnce):
         return DataLoader(self.data, BATCH, shuffle=True)
 
 
+class Caching(SwitchedData):
+    """What is in the cache, and how much of it is filled; the cache itself is too large to be saved."""
+
+    def __init__(self):
+        super().__init__()
+        self.filled, self.where, self.cache = 0, {}, []
+
+    def __getitem__(self, i):
+        x, y = super().__getitem__(i)
+        if i not in self.where:
+            self.where[i] = len(self.cache)
+            self.cache.append(torch.full((4000,), float(i)))
+            self.filled += 1
+        return x + 0.01 * self.cache[self.where[i]][:x.numel()].reshape(x.shape), y
+
+
+class SwitchedBesideCache(SwitchedOnce):
+    def make_loader(self):
+        self.data = Caching()
+        return DataLoader(self.data, BATCH, shuffle=True)
+
+
 class PassesInSteps(Habit):
     """Each step is a pass over the loader."""
 
@@ -309,4 +331,4 @@ class VariablesInFirstLines(Habit):
 
 ALL = [SeededEachEpoch, SeededByHand, SeededAndGiven, DrawnFromBefore, MadeEachEpoch, MadeFromOneGenerator, Counting,
        StatefulCounting, CountingStreaming, OwnBatching, SwitchedOnce, SwitchedEachEpoch, SwitchedForWorkers, SwitchedAfterBatches,
-       SwitchedByMore, SwitchedBesideOpen, TakingTurns, LastingWorkers, LastingWorkersMadeAnew, PassesInSteps, PassesBeforePoints, VariablesInFirstLines]
+       SwitchedByMore, SwitchedBesideOpen, SwitchedBesideCache, TakingTurns, LastingWorkers, LastingWorkersMadeAnew, PassesInSteps, PassesBeforePoints, VariablesInFirstLines]

@@ -396,6 +396,19 @@ def test_what_the_first_lines_of_an_epoch_do_to_what_was_restored_is_undone_or_t
         assert (meter["sum"], hidden[0]) == {"a number": (6, 12), "an array": (12, 6), "nothing": (12, 12), "guarded": (6, 12)}[what]
 
 
+def test_an_override_outlives_what_the_first_lines_of_an_epoch_did(open_run):
+    for block in range(2):
+        given = {"rate": 1.0, "steps": 0}
+        run = open_run(given=given, override={"given.rate": 5.0} if block else None)
+        with contextlib.suppress(libckpt.Stopped):
+            for _ in run.epochs(1):
+                given["steps"] += 1
+                for x in run.batches([1, 2, 3]):
+                    if run.step == 1 and not run.resumed:
+                        run.stop("the test says so")
+    assert given == {"rate": 5.0, "steps": 1}
+
+
 class Counting:
     def __init__(self):
         self.passes, self.name = 0, "data"

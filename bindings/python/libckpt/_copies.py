@@ -13,23 +13,33 @@ from ._numpy import generator_state, is_generator, set_generator_state
 from ._plain import is_named_tuple, name_of_class
 from ._tree import PLAIN, has_lone_surrogates
 
-LONGEST = 100                  # items of a container: a longer one is data
+LONGEST = 100                  # values in a nest: a longer one is data
 LARGEST = 1 << 13              # bytes of an array: a larger one is data
 DEEPEST = 4                    # containers in containers
 MANY = object()                # instead of a copy: what is no small value
 
 
-def small_copy(value, depth: int = DEEPEST) -> Any:
+def small_copy(value) -> Any:
     """Of what a class keeps beside its data: numbers, text, short lists of them, small arrays. MANY: anything else."""
+    return copy_within(value, [LONGEST], DEEPEST)
+
+
+def copy_within(value, left: list[int], depth: int) -> Any:
+    """`left`: the values that may still come in the whole nest."""
     kind = type(value)
+    left[0] -= 1
+    if left[0] < 0:
+        return MANY
     if kind is str:
         return MANY if has_lone_surrogates(value) else value
-    if kind in PLAIN or kind in (complex, bytes) or is_scalar(value):
+    if kind in PLAIN or kind is complex or is_scalar(value):
         return value
+    if kind is bytes:
+        return value if len(value) <= LARGEST else MANY
     if isinstance(value, enum.Enum):
         return value if name_of_class(kind) else MANY
     if kind in (list, tuple, set, frozenset, dict, collections.deque):
-        return small_copy_of_items(value, depth)
+        return copy_of_items(value, left, depth) if len(value) <= left[0] and depth else MANY
     if is_array(value):
         return value.copy() if value.nbytes <= LARGEST and can_be_saved(value) else MANY
     if is_tensor(value):
@@ -37,6 +47,18 @@ def small_copy(value, depth: int = DEEPEST) -> Any:
         is_small = is_plain and str(value.dtype).removeprefix("torch.") in _abi.DTYPES and value.numel() * value.element_size() <= LARGEST
         return value.clone() if is_small else MANY
     return MANY
+
+
+def copy_of_items(value, left, depth):
+    items = []
+    for item in value.values() if isinstance(value, dict) else value:
+        items.append(copy_within(item, left, depth - 1))
+        if items[-1] is MANY:
+            return MANY
+    if isinstance(value, dict):
+        plain_keys = all(type(key) in PLAIN and not (type(key) is str and has_lone_surrogates(key)) for key in value)
+        return dict(zip(value, items)) if plain_keys else MANY
+    return collections.deque(items, value.maxlen) if isinstance(value, collections.deque) else type(value)(items)
 
 
 def can_be_saved(array) -> bool:

@@ -3,6 +3,7 @@
 another object of the script's own that it holds counts up, or switches."""
 from __future__ import annotations
 
+import collections
 import dis
 import functools
 import sys
@@ -10,25 +11,29 @@ import types
 import weakref
 from typing import Any, Iterator
 
-from ._copies import MANY, is_same, remember, small_copy
+from ._copies import MANY, is_array, is_same, is_tensor, remember, small_copy
+from ._log import warn
 from ._numpy import generator_state, is_generator, set_generator_state
 from ._source import is_ours, scopes
+from ._tree import PLAIN
 
-DEEPEST, MOST = 10, 10_000     # objects in objects; all that are looked at
-LONGEST = 1000                 # items of a container: a longer one is data
+DEEPEST, MOST = 10, 3000       # objects in objects; all that are looked at
+SHORT, LONGEST, LONGEST_OF_OBJECTS = 8, 100, 1000     # items of a container: a longer one is data
 
 
 class Attributes:
     """The attributes of an object that are small, and not as the script made them: a counter, a switch, a short list. What the script
     makes otherwise in its next start counts, as long as nothing changes it later.
 
-    A flag that says that a file is open, or a cache is full, goes with that, which is not saved: then it is left to the script, too."""
+    What a method changes together with something that is not saved, an open file or a large cache, goes with that: it is left to the
+    script, too."""
 
     def __init__(self, owner):
         self._owner = weakref.ref(owner)
         self._made = small_attributes(owner)
         self._others = {name: id(value) for name, value in vars(owner).items() if name not in self._made}
         self._restored: set[str] = set()       # in a notebook they may have been changed by the run before
+        self._told = False
 
     def is_of(self, value) -> bool:
         return self._owner() is value
@@ -36,15 +41,29 @@ class Attributes:
     def state(self) -> dict:
         owner = self._owner()
         now = small_attributes(owner)
-        lost = {name for name, value in getattr(owner, "__dict__", {}).items()
-                if name not in now and (name in self._made or self._others.get(name) != id(value))}
-        return {name: value for name, value in now.items()
-                if (name in self._restored or name not in self._made or not is_same(self._made[name], value))
-                and not (lost and self._is_flag_of(lost, type(owner), name, value))}
+        changed = {name: value for name, value in now.items()
+                   if name in self._restored or name not in self._made or not is_same(self._made[name], value)}
+        for name in self._left_to_script(owner, now, changed):
+            del changed[name]
+        return changed
 
-    def _is_flag_of(self, lost, kind, name, value) -> bool:
-        may_be = type(value) is bool or self._made.get(name) is None
-        return may_be and not lost.isdisjoint(named_beside(kind).get(name, ()))
+    def _left_to_script(self, owner, now, changed) -> list[str]:
+        lost = {name: value for name, value in getattr(owner, "__dict__", {}).items()
+                if name not in now and (name in self._made or self._others.get(name) != id(value))}
+        stored, named = named_beside(type(owner))
+        beside = {name: (named if isinstance(value, CONTAINERS) else stored).get(name, set()) for name, value in changed.items()}
+        left = [name for name, names in beside.items() if not names.isdisjoint(lost)]
+        self._tell(owner, left, [name for name, value in lost.items() if is_data(value) and any(name in beside[one] for one in left)])
+        return left + [name for name, names in beside.items() if name not in left and self._made.get(name) is None
+                       and type(changed[name]) is int and not names.isdisjoint(OPENERS)]
+
+    def _tell(self, owner, left, data):
+        if data and not self._told:
+            self._told = True
+            kind = type(owner).__name__
+            warn(f"not saved of {kind}: {', '.join(sorted(left))}, which a method changes together with {', '.join(sorted(data))}, too large "
+                 f"to be saved without being given: a resume begins with what the script makes of all these; where that would be another "
+                 f"training, give {kind} a state_dict() and a load_state_dict(), and give it to Run")
 
     def put_back(self, state: dict):
         if not all(isinstance(name, str) and not name.startswith("__") and small_copy(value) is not MANY for name, value in state.items()):
@@ -54,29 +73,44 @@ class Attributes:
         if owner is not None:
             attributes = vars(owner)
             now = small_attributes(owner)
+            left = self._left_to_script(owner, now, now)
             for name, value in (self._made | state).items():
-                if name in state or name in now:
+                if name in state or name in now and name not in left:
                     attributes[name] = remember(small_copy(value))(attributes.get(name))
 
 
+CONTAINERS = (list, dict, set, collections.deque)
+OPENERS = {"open", "fileno", "socket"}     # whose answers mean something in their process only
+
+
+def is_data(value) -> bool:
+    return isinstance(value, (*CONTAINERS, tuple, str, bytes)) or is_array(value) or is_tensor(value)
+
+
 @functools.lru_cache(maxsize=None)
-def named_beside(kind: type) -> dict[str, set[str]]:
-    """Of each attribute that a method of the class sets, all that such methods name."""
-    found: dict[str, set[str]] = {}
-    for code in (function.__code__ for base in kind.__mro__ for name, function in vars(base).items()
-                 if isinstance(function, types.FunctionType) and name != "__init__"):
+def named_beside(kind: type) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """Of each attribute that a method of the class sets, and of each that one names, all that such methods name."""
+    stored: dict[str, set[str]] = {}
+    named: dict[str, set[str]] = {}
+    for code in (code for base in kind.__mro__ for name, value in vars(base).items() if name != "__init__" for code in codes_of(value)):
+        names = set(code.co_names)
+        for name in names:
+            named.setdefault(name, set()).update(names)
         for step in dis.get_instructions(code):
             if step.opname == "STORE_ATTR":
-                found.setdefault(step.argval, set()).update(code.co_names)
-    return found
+                stored.setdefault(step.argval, set()).update(names)
+    return stored, named
 
 
-DESCRIPTORS = ("fd", "fileno")        # of open files: numbers that mean something in their process only
+def codes_of(value) -> Iterator[types.CodeType]:
+    """Of a method, also below decorators."""
+    for inner in (value, *(getattr(value, name, None) for name in ("fget", "fset", "__func__", "func", "__wrapped__"))):
+        if isinstance(inner, types.FunctionType):
+            yield inner.__code__
 
 
 def small_attributes(owner) -> dict:
-    found = {name: small_copy(value) for name, value in getattr(owner, "__dict__", {}).items()
-             if not name.startswith("__") and not name.endswith(DESCRIPTORS)}
+    found = {name: small_copy(value) for name, value in getattr(owner, "__dict__", {}).items() if not name.startswith("__")}
     return {name: value for name, value in found.items() if value is not MANY}
 
 
@@ -144,9 +178,9 @@ def held_by(value) -> Iterator[tuple[str, Any]]:
     if isinstance(value, (type, types.ModuleType)):
         return
     if isinstance(value, dict):
-        items = value.items() if len(value) <= LONGEST else ()
+        items = few(value.items())
     elif isinstance(value, (list, tuple)):
-        items = enumerate(value) if len(value) <= LONGEST else ()
+        items = few(list(enumerate(value)) if len(value) <= LONGEST_OF_OBJECTS else ())
     elif isinstance(value, types.MethodType):
         items = (("self", value.__self__),)
     elif isinstance(value, functools.partial):
@@ -158,11 +192,20 @@ def held_by(value) -> Iterator[tuple[str, Any]]:
     yield from ((str(name), inner) for name, inner in items if may_hold(inner))
 
 
+def few(items):
+    """(name, item) of a container; of a long one those that are objects, the parts of a dataset say, not records."""
+    if len(items) > LONGEST_OF_OBJECTS:
+        return ()
+    return items if len(items) <= LONGEST else [(name, item) for name, item in items if not isinstance(item, (dict, list, tuple))]
+
+
 def may_hold(value) -> bool:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         return False
-    return hasattr(value, "__dict__") or isinstance(value, (dict, list, tuple)) or is_generator(value)
+    if isinstance(value, (dict, list, tuple)):         # a longer one that begins with a plain value is data
+        return len(value) <= SHORT or type(next(iter(value.values() if isinstance(value, dict) else value))) not in PLAIN
+    return hasattr(value, "__dict__") or is_generator(value)
 
 
 def closure_of(function) -> Iterator[tuple[str, Any]]:

@@ -48,9 +48,10 @@ class Loops:
         self._parts: dict[str, Any] = {}           # generators and Attributes that are saved, by where they are
         self._reached: dict[int, Part] = {}        # those that could be, by the identity of the object
         self._lasting: dict[str, str] = {}         # those that outlive an epoch -> the variable that leads to them; "": none does
-        self._warm: dict[str, bool] = {}           # by the name of a loader whether its workers will run when its next pass begins
-        self._outliving: weakref.WeakSet = weakref.WeakSet()   # loaders that are not made anew for each pass
-        self._passed: set[str] = set()             # names of loaders over which this process has made a pass
+        self._warm: dict[str, bool] = {}           # by loader whether its workers will run when its next pass begins
+        self._outliving: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()   # loaders that are not made anew for each pass ->
+                                                   # the variable that leads to them; "": none does
+        self._passed: set[str] = set()             # loaders over which this process has made a pass
         self._loaders_last = False                 # a framework makes its loaders once
         self._tail_seconds = 0.0                   # from the last safe point in an epoch to the epoch's end, measured last
         self._tail_begin: float | None = None
@@ -281,8 +282,8 @@ class Loops:
         if not self._session.is_open:
             return
         for path, held in _held.held_by_script([self, *self._state.objects.values()]).items():
-            if lasting(held) is not None:
-                self._outliving.add(held)
+            if (inner := lasting(held)) is not None:
+                self._outliving.setdefault(inner, path)
             elif self._part_of(held) is None:
                 self._reached[id(held)] = Part(held, path, -1)
         self._find_again()
@@ -332,7 +333,8 @@ class Loops:
 
     def _open(self, feed, position):
         """The feed's iterator, and the function that puts random numbers back once it stands there."""
-        feed.is_warm = self._warm_up(feed.name, feed.loader, position and position.get("warm"))
+        knows_place = position is not None and position["state"] is not None     # then it begins with that, not with a pass
+        feed.is_warm = self._warm_up(feed.name, feed.loader, False if knows_place else position and position.get("warm"))
         if position is None:
             self._settle()               # before: what an iteration draws when it begins is not to be drawn twice
             return feed.open(), lambda: None
@@ -355,6 +357,7 @@ class Loops:
         `was_warm`: of a pass that is resumed."""
         if (inner := lasting(loader)) is None:
             return False
+        name = self._outliving.get(inner) or name        # loaders may take turns under one name
         if was_warm is None:
             was_warm = is_running(inner) if name in self._passed else self._warm.get(name, False)
         if was_warm and not is_running(inner):
@@ -362,7 +365,7 @@ class Loops:
             start_lasting(inner)
             _random.apply(before, self._parts)
         self._warm[name] = inner in self._outliving
-        self._outliving.add(inner)           # if it comes again
+        self._outliving.setdefault(inner, "")       # if it comes again
         self._passed.add(name)
         return was_warm
 

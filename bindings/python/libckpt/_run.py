@@ -114,7 +114,7 @@ class Run(Loops):
         step = self._restore(override)
         if step is None and init_from is not None:
             _reading.initialise(self._state, init_from, only)
-        self._overridden = _script.apply_override(self._state.objects, override, self._overridden)
+        self._overridden, self._overridden_now = _script.apply_override(self._state.objects, override, self._overridden)
         self._settings |= self._overridden
         self._numbers = Numbers(self._state.objects)
         self.resumed, self._resumed_step = step is not None, step
@@ -160,6 +160,7 @@ class Run(Loops):
                 if snapshot.step != self._resumed_step:
                     return "the snapshot is not the newest any more"
             _reading.initialise(self._state, path, names)
+            _script.set_again(self._state.objects, self._overridden_now)
         except (_abi.Error, OSError) as error:
             return str(error)
         return None

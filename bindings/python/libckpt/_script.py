@@ -137,18 +137,24 @@ def _to_take(objects, key, saved, now):
     return key, float(f"{plain(holders[0][name]) * now[first] / saved[first]:.12g}")
 
 
-def apply_override(objects: dict, override: dict, done: dict) -> dict:
+def apply_override(objects: dict, override: dict, done: dict) -> tuple[dict, dict]:
     """Sets what is overridden, each value once in the life of a run: a later block goes on from what training made of it.
-    Returns what has been overridden by now."""
+    Returns what has been overridden by now, and what of that in this block."""
     due = {key: value for key, value in override.items() if differs(done.get(key, _NOTHING), plain(value))}
     for key, value in due.items():                 # all are there, and fit, before the first is set
         holders, name, _ = _holders(objects, key)
         _check_type(key, holders[0][name], value)
+    set_again(objects, due)
     for key, value in due.items():
-        _set(objects, key, value)
         say(f"override: {key} = {value!r}")
         _tell_if_undone(objects, key, override)
-    return done | {key: plain(value) for key, value in override.items()}
+    return done | {key: plain(value) for key, value in override.items()}, due
+
+
+def set_again(objects: dict, due: dict):
+    """Also where a part of the objects was restored once more."""
+    for key, value in due.items():
+        _set(objects, key, value)
 
 
 def _check_type(key, old, value):

@@ -78,7 +78,7 @@ def lasting(loader):
     seed for them from the numbers that shuffle as well."""
     inner = getattr(loader, "base_dataloader", loader)          # of Hugging Face Accelerate
     torch_s = sys.modules.get("torch.utils.data")
-    is_torch_s = torch_s is not None and isinstance(inner, torch_s.DataLoader) and not hasattr(inner, "load_state_dict")
+    is_torch_s = torch_s is not None and isinstance(inner, torch_s.DataLoader)
     return inner if is_torch_s and inner.num_workers and inner.persistent_workers else None
 
 
