@@ -295,6 +295,30 @@ class PassesInSteps(Habit):
             after_batch()
 
 
+class PassesMadeInSteps(PassesInSteps):
+    """The loader of each step is a new one, with a generator that is seeded by the step."""
+
+    def train(self, run, after_batch=lambda: None):
+        run.vars.setdefault("loss", 0.0)
+        for step in run.steps(4):
+            generator = torch.Generator().manual_seed(step)
+            for batch in run.batches(DataLoader(TensorDataset(*data()), BATCH, shuffle=True, generator=generator), name="inner"):
+                self.step(run, batch)
+            after_batch()
+
+
+class PassesMadeBeforePoints(Habit):
+    def train(self, run, after_batch=lambda: None):
+        run.vars.setdefault("loss", 0.0)
+        while run.epoch < 3:
+            generator = torch.Generator().manual_seed(run.epoch)
+            for batch in run.batches(DataLoader(TensorDataset(*data()), BATCH, shuffle=True, generator=generator)):
+                self.step(run, batch)
+                after_batch()
+            run.point()
+            after_batch()
+
+
 class PassesBeforePoints(Habit):
     """A loop of one's own, in which a pass over the loader comes before each safe point of the script's."""
 
@@ -331,4 +355,4 @@ class VariablesInFirstLines(Habit):
 
 ALL = [SeededEachEpoch, SeededByHand, SeededAndGiven, DrawnFromBefore, MadeEachEpoch, MadeFromOneGenerator, Counting,
        StatefulCounting, CountingStreaming, OwnBatching, SwitchedOnce, SwitchedEachEpoch, SwitchedForWorkers, SwitchedAfterBatches,
-       SwitchedByMore, SwitchedBesideOpen, SwitchedBesideCache, TakingTurns, LastingWorkers, LastingWorkersMadeAnew, PassesInSteps, PassesBeforePoints, VariablesInFirstLines]
+       SwitchedByMore, SwitchedBesideOpen, SwitchedBesideCache, TakingTurns, LastingWorkers, LastingWorkersMadeAnew, PassesInSteps, PassesMadeInSteps, PassesBeforePoints, PassesMadeBeforePoints, VariablesInFirstLines]

@@ -17,7 +17,8 @@ from ._numpy import generator_state, is_generator, set_generator_state
 from ._source import is_ours, scopes
 from ._tree import PLAIN
 
-DEEPEST, MOST = 10, 3000       # objects in objects; all that are looked at
+DEEPEST = 10                   # objects in objects
+MOST_OF_ONE, MOST = 2000, 20_000     # that are looked at from one variable, and in all: one that leads to many must not hide another
 SHORT, LONGEST, LONGEST_OF_OBJECTS = 8, 100, 1000     # items of a container: a longer one is data
 
 
@@ -116,7 +117,7 @@ def small_attributes(owner) -> dict:
 
 class Part:
     """Something that may move with a loader. `saved`: what state_of() takes; `path`: the variable that leads to it, "": none does;
-    `since`: the epoch in which it was met, -1: before the loop."""
+    `since`: the epoch, of steps() the step, in which it was met, -1: before the loop."""
 
     def __init__(self, held, path: str, since: int):
         self.saved = held if is_generator(held) else Attributes(held)
@@ -142,7 +143,12 @@ def held_by_script(but: list) -> dict[str, Any]:
     not looked into."""
     owners = [(prefix + name, value) for prefix, variables in scopes() for name, value in list(variables.items())
               if not name.startswith("__")]
-    return held_in(owners, {id(value) for value in but if not is_generator(value)}, is_loader_with_workers)
+    seen = {id(value) for value in but if not is_generator(value)}
+    found: dict[str, Any] = {}
+    for owner in owners:
+        if len(seen) < MOST:
+            found = held_in([owner], seen, is_loader_with_workers) | found
+    return found
 
 
 def held_by_loader(loader) -> dict[str, Any]:
@@ -162,8 +168,9 @@ def held_in(owners: list, seen: set[int], is_wanted=lambda value: False) -> dict
     transforms of a dataset inside another; by owner and attributes."""
     found: dict[str, Any] = {}
     waiting = [(label, owner, 0) for label, owner in owners if may_hold(owner)]
+    most = len(seen) + MOST_OF_ONE
     for label, value, depth in waiting:              # grows: those that are held closest come first
-        if id(value) in seen or len(seen) > MOST:
+        if id(value) in seen or len(seen) >= most:
             continue
         seen.add(id(value))
         if is_generator(value) or has_attributes(value) or is_wanted(value):

@@ -270,6 +270,8 @@ class Loops:
             raise Error(f"two loaders '{feed.name}' in one epoch: give each its name, run.batches(loader, name=\"...\")")
         if known is not None and self._driver is None:
             self._complete_epoch()       # a loop over range(run.epoch, n): the loader begins another one
+        if feed.name not in self._pending_feeds:
+            self._settle()               # before: what the script has made, and what the iteration draws, is not to be undone
         self._feeds[feed.name] = feed
         feed.labels = self._see(feed.name, feed.loader)
         feed.known_parts = self._parts
@@ -300,17 +302,18 @@ class Loops:
         if not self._session.is_open:
             return {}
         in_epoch = name in self._pending_feeds
+        now = self.step if self._driver == "steps" else self.epoch
         labels: dict[str, str] = {}
         for place, held in _held.held_by_loader(loader).items():
             part = self._part_of(held)
             if part is None:
-                part = self._reached[id(held)] = Part(held, "", -1 if self._driver == "steps" else self.epoch)
+                part = self._reached[id(held)] = Part(held, "", now)
             labels[place] = label = self._label_of(part, f"{name}.{place}")
             if label in self._unseen and (in_epoch or label in self._lasting):
                 self._put_back_part(label, part)
             self._unseen.pop(label, None)
             self._parts[label] = part.saved
-            if part.since < self.epoch or self._loaders_last:
+            if part.since < now or self._loaders_last:
                 self._lasting[label] = part.path
             else:
                 self._lasting.pop(label, None)
@@ -336,7 +339,6 @@ class Loops:
         knows_place = position is not None and position["state"] is not None     # then it begins with that, not with a pass
         feed.is_warm = self._warm_up(feed.name, feed.loader, False if knows_place else position and position.get("warm"))
         if position is None:
-            self._settle()               # before: what an iteration draws when it begins is not to be drawn twice
             return feed.open(), lambda: None
         goal = self._pending_random or _random.capture(self._parts)
         self._pending_random = None
