@@ -71,8 +71,11 @@ double CheckpointWatch::rest_that_tells(const Candidate& candidate) const {
 }
 
 bool CheckpointWatch::is_shorter(const Candidate& candidate) const {
-  const auto& known = newest_ ? newest_ : own_.resume;
-  return known && checkpoints::is_short(candidate, known->candidate.bytes);
+  std::vector<checkpoints::Version> known;
+  for (const auto& version : {newest_, own_.resume})
+    if (version) known.push_back(*version);
+  known.insert(known.end(), own_.search.remembered.begin(), own_.search.remembered.end());
+  return checkpoints::is_short(candidate, checkpoints::bytes_of_one_like(candidate, known));
 }
 
 bool CheckpointWatch::does_not_change(const Candidate& candidate) const {

@@ -21,11 +21,6 @@ using Names = std::vector<std::string>;
 constexpr std::string_view tracker_of_megatron = "latest_checkpointed_iteration.txt", tracker_of_deepspeed = "latest";
 constexpr std::uint64_t longest_tracker = 4096;
 
-std::string without_digits(std::string name) {
-  std::erase_if(name, [](unsigned char c) { return std::isdigit(c) != 0; });
-  return name;
-}
-
 // Of a file in a checkpoint, whatever step, rank or loss its name and those of its folders tell.
 std::string kind_of(std::string path) {
   std::erase_if(path, [](unsigned char c) { return c != '/' && (std::isalpha(c) == 0 || c == 'e'); });

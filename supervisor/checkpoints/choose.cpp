@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "checkpoints/judgement.hpp"
+#include "checkpoints/names.hpp"
 #include "io/publish.hpp"
 #include "rundir/json_fields.hpp"
 #include "rundir/listing.hpp"
@@ -42,12 +43,15 @@ std::string why_rejected(const Judged& judged, const Search& search) {
   return changed_since(judged.version, search.remembered);
 }
 
+bool are_alike(const Candidate& one, const Candidate& other) {
+  return without_digits(io::base_name(one.path)) == without_digits(io::base_name(other.path));
+}
+
 // Of the newest one that is known to have been whole, else of the largest that was there before.
 std::uint64_t bytes_before(const Candidate& candidate, const Search& search, const std::vector<Candidate>& all) {
-  if (!search.remembered.empty()) return search.remembered.front().candidate.bytes;
-  std::uint64_t most = 0;
+  std::uint64_t most = bytes_of_one_like(candidate, search.remembered);
   for (const Candidate& other : all)
-    if (other.modified < candidate.modified) most = std::max(most, other.bytes);
+    if (search.remembered.empty() && other.modified < candidate.modified && are_alike(other, candidate)) most = std::max(most, other.bytes);
   return most;
 }
 
@@ -75,6 +79,11 @@ std::vector<Candidate> list_candidates(io::FileSystem& fs, const Search& search)
 
 bool has_one_behind(const Candidate& candidate, const std::vector<Candidate>& all) {
   return std::any_of(all.begin(), all.end(), [&](const Candidate& other) { return other.modified > candidate.modified; });
+}
+
+std::uint64_t bytes_of_one_like(const Candidate& candidate, const std::vector<Version>& versions) {
+  const auto like = std::find_if(versions.begin(), versions.end(), [&](const Version& one) { return are_alike(one.candidate, candidate); });
+  return like == versions.end() ? 0 : like->candidate.bytes;
 }
 
 bool is_short(const Candidate& candidate, std::uint64_t bytes_before) noexcept {

@@ -45,6 +45,11 @@ std::string_view take_number(std::string_view& text) noexcept {
 
 }  // namespace
 
+std::string without_digits(std::string name) {
+  std::erase_if(name, is_digit);
+  return name;
+}
+
 int compare_naturally(std::string_view one, std::string_view other) noexcept {
   while (!one.empty() && !other.empty()) {
     if (is_digit(one.front()) && is_digit(other.front())) {

@@ -2,6 +2,7 @@
 // What the name of a file tells of it.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace ckpt::checkpoints {
@@ -21,6 +22,8 @@ bool is_tracker_name(std::string_view name) noexcept;
 // What is unfinished or set aside, whatever is hidden, and lists of checkpoints (TensorFlow's file "checkpoint"), trackers.
 bool is_no_checkpoint(std::string_view name) noexcept;
 
+// "model-.pt" of "model-12.pt": what the checkpoints of one program have in common.
+std::string without_digits(std::string name);
 // Below, equal to or above 0, as strcmp; digits are compared as numbers: "m-10" after "m-9".
 int compare_naturally(std::string_view one, std::string_view other) noexcept;
 
