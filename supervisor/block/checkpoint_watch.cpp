@@ -71,11 +71,9 @@ double CheckpointWatch::rest_that_tells(const Candidate& candidate) const {
 }
 
 bool CheckpointWatch::is_shorter(const Candidate& candidate) const {
-  std::vector<checkpoints::Version> known;
-  for (const auto& version : {newest_, own_.resume})
-    if (version) known.push_back(*version);
-  known.insert(known.end(), own_.search.remembered.begin(), own_.search.remembered.end());
-  return checkpoints::is_short(candidate, checkpoints::bytes_of_one_like(candidate, known));
+  for (const auto* known : {&newest_, &own_.resume})
+    if (*known && checkpoints::are_alike((*known)->candidate, candidate)) return checkpoints::is_short(candidate, (*known)->candidate.bytes);
+  return checkpoints::is_short(candidate, checkpoints::bytes_of_one_like(candidate, own_.search.remembered));
 }
 
 bool CheckpointWatch::does_not_change(const Candidate& candidate) const {

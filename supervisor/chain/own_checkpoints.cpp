@@ -121,8 +121,10 @@ SeenCheckpoints read_seen_checkpoints(io::FileSystem& fs, const rundir::Layout& 
     double first_after = 0, ended_after = 0;
     for (const json& line : rundir::read_ledger(fs, layout.ckptrun_ledger(block))) {
       const std::string event = rundir::text_in(line, "event");
-      if (event == "ended") take_stop(line, seen);
-      if (event == "ended") ended_after = rundir::number_in(line, "seconds").value_or(0);
+      if (event == "ended") {
+        take_stop(line, seen);
+        ended_after = rundir::number_in(line, "seconds").value_or(0);
+      }
       if (event == "started") from = checkpoints::parse_version(rundir::object_in(line, "own_from"));   // may be adopted
       if (event != "checkpoint") continue;
       const double since_last = rundir::number_in(line, "seconds_since_last").value_or(0);

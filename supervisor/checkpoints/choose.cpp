@@ -43,10 +43,6 @@ std::string why_rejected(const Judged& judged, const Search& search) {
   return changed_since(judged.version, search.remembered);
 }
 
-bool are_alike(const Candidate& one, const Candidate& other) {
-  return without_digits(io::base_name(one.path)) == without_digits(io::base_name(other.path));
-}
-
 // Of the newest one that is known to have been whole, else of the largest that was there before.
 std::uint64_t bytes_before(const Candidate& candidate, const Search& search, const std::vector<Candidate>& all) {
   std::uint64_t most = bytes_of_one_like(candidate, search.remembered);
@@ -64,10 +60,8 @@ std::string why_doubtful(const Judged& judged, const Search& search, const std::
   return is_of_run && !has_one_behind(candidate, all) ? not_seen_at_rest : "";
 }
 
-}  // namespace
-
-std::vector<Candidate> list_candidates(io::FileSystem& fs, const Search& search) {
-  std::vector<Candidate> candidates = search.pattern.list(fs);
+// Of what the pattern matches now what is of this run, and behind it the copies.
+std::vector<Candidate> candidates_among(io::FileSystem& fs, const Search& search, std::vector<Candidate> candidates) {
   std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.modified <= search.since; });
   if (!search.pattern.names_one_file()) return candidates;
   for (Candidate copy : list_copies(fs, search.copies, search.pattern.text())) {
@@ -77,8 +71,18 @@ std::vector<Candidate> list_candidates(io::FileSystem& fs, const Search& search)
   return candidates;
 }
 
+}  // namespace
+
+std::vector<Candidate> list_candidates(io::FileSystem& fs, const Search& search) {
+  return candidates_among(fs, search, search.pattern.list(fs));
+}
+
 bool has_one_behind(const Candidate& candidate, const std::vector<Candidate>& all) {
   return std::any_of(all.begin(), all.end(), [&](const Candidate& other) { return other.modified > candidate.modified; });
+}
+
+bool are_alike(const Candidate& one, const Candidate& other) {
+  return without_digits(io::base_name(one.path)) == without_digits(io::base_name(other.path));
 }
 
 std::uint64_t bytes_of_one_like(const Candidate& candidate, const std::vector<Version>& versions) {
@@ -103,7 +107,7 @@ Choice choose(io::FileSystem& fs, const Search& search) {
   std::optional<Version> doubtful;   // taken where there is nothing else
   std::size_t newer_than_doubtful = 0;
   const std::vector<Candidate> written = search.pattern.list(fs);
-  for (const Candidate& candidate : list_candidates(fs, search)) {
+  for (const Candidate& candidate : candidates_among(fs, search, written)) {
     const Judged judged = Judgement(fs, candidate, std::nullopt, search.is_by_trainer).wait();
     const std::string why = why_rejected(judged, search);
     const std::string doubt = why.empty() ? why_doubtful(judged, search, written) : "";

@@ -42,7 +42,8 @@ bool has_one_behind(const Candidate& candidate, const std::vector<Candidate>& al
 // Much smaller than one that was whole: where a format does not tell, it was cut short, most likely. Those of one program are as
 // large as each other, but for what its own compression makes of them.
 bool is_short(const Candidate& candidate, std::uint64_t bytes_before) noexcept;
-// Of the first of these whose name differs from this one's by numbers only; 0: there is none.
+bool are_alike(const Candidate& one, const Candidate& other);  // by their names, which differ by numbers only
+// Of the first of these that is like this one; 0: there is none.
 std::uint64_t bytes_of_one_like(const Candidate& candidate, const std::vector<Version>& versions);
 // Why the version is not what was found whole under that name, of that size and time; empty: it is, or nobody looked.
 std::string changed_since(const Version& version, const std::vector<Version>& remembered);

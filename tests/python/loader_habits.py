@@ -150,8 +150,10 @@ class SwitchedData(NoisyData):
 class SwitchedOnce(Habit):
     """From the second epoch on the data is another; only the epoch in which that begins says so."""
 
+    make_data: type[Dataset] = SwitchedData
+
     def make_loader(self):
-        self.data: Dataset = SwitchedData()
+        self.data = self.make_data()
         return DataLoader(self.data, BATCH, shuffle=True)
 
     def loader_of(self, epoch):
@@ -257,9 +259,7 @@ class OpenedLazily(SwitchedData):
 
 
 class SwitchedBesideOpen(SwitchedOnce):
-    def make_loader(self):
-        self.data = OpenedLazily()
-        return DataLoader(self.data, BATCH, shuffle=True)
+    make_data = OpenedLazily
 
 
 class Caching(SwitchedData):
@@ -279,9 +279,7 @@ class Caching(SwitchedData):
 
 
 class SwitchedBesideCache(SwitchedOnce):
-    def make_loader(self):
-        self.data = Caching()
-        return DataLoader(self.data, BATCH, shuffle=True)
+    make_data = Caching
 
 
 class PassesInSteps(Habit):
@@ -289,34 +287,14 @@ class PassesInSteps(Habit):
 
     def train(self, run, after_batch=lambda: None):
         run.vars.setdefault("loss", 0.0)
-        for _ in run.steps(4):
-            for batch in run.batches(self.loader, name="inner"):
+        for step in run.steps(4):
+            for batch in run.batches(self.loader_of(step), name="inner"):
                 self.step(run, batch)
             after_batch()
 
 
 class PassesMadeInSteps(PassesInSteps):
-    """The loader of each step is a new one, with a generator that is seeded by the step."""
-
-    def train(self, run, after_batch=lambda: None):
-        run.vars.setdefault("loss", 0.0)
-        for step in run.steps(4):
-            generator = torch.Generator().manual_seed(step)
-            for batch in run.batches(DataLoader(TensorDataset(*data()), BATCH, shuffle=True, generator=generator), name="inner"):
-                self.step(run, batch)
-            after_batch()
-
-
-class PassesMadeBeforePoints(Habit):
-    def train(self, run, after_batch=lambda: None):
-        run.vars.setdefault("loss", 0.0)
-        while run.epoch < 3:
-            generator = torch.Generator().manual_seed(run.epoch)
-            for batch in run.batches(DataLoader(TensorDataset(*data()), BATCH, shuffle=True, generator=generator)):
-                self.step(run, batch)
-                after_batch()
-            run.point()
-            after_batch()
+    loader_of = MadeEachEpoch.loader_of
 
 
 class PassesBeforePoints(Habit):
@@ -325,11 +303,15 @@ class PassesBeforePoints(Habit):
     def train(self, run, after_batch=lambda: None):
         run.vars.setdefault("loss", 0.0)
         while run.epoch < 3:
-            for batch in run.batches(self.loader):
+            for batch in run.batches(self.loader_of(run.epoch)):
                 self.step(run, batch)
                 after_batch()
             run.point()
             after_batch()
+
+
+class PassesMadeBeforePoints(PassesBeforePoints):
+    loader_of = MadeEachEpoch.loader_of
 
 
 class VariablesInFirstLines(Habit):

@@ -69,18 +69,6 @@ def can_be_saved(array) -> bool:
     return True
 
 
-def small_copy_of_items(value, depth):
-    if len(value) > LONGEST or depth == 0:
-        return MANY
-    items = [small_copy(item, depth - 1) for item in (value.values() if isinstance(value, dict) else value)]
-    if any(item is MANY for item in items):
-        return MANY
-    if isinstance(value, dict):
-        plain_keys = all(type(key) in PLAIN and small_copy(key) is not MANY for key in value)
-        return dict(zip(value, items)) if plain_keys else MANY
-    return collections.deque(items, value.maxlen) if isinstance(value, collections.deque) else type(value)(items)
-
-
 def is_same(a, b) -> bool:
     """Of two small values; the order of a dict counts."""
     if type(a) is not type(b):

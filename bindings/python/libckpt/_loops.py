@@ -8,9 +8,9 @@ import weakref
 from typing import Any, Callable, Generator, Iterable, Iterator, TypeVar
 
 from . import _held, _random
-from ._copies import remember
 from ._abi import Error
 from ._best import Best
+from ._copies import remember
 from ._ending import left_by_break
 from ._feed import Feed
 from ._held import Part
