@@ -153,7 +153,7 @@ void print_table(io::FileSystem& fs, const Listing& listing) {
     table.add({own.path, number ? fmt::format("{}", *number) : "", "", format_size(own.bytes), age(own.modified),
                Cell(&own == &listing.own.front() ? "newest" : "", Tone::good)});
   }
-  if (table.empty()) fmt::print("no snapshots in {}\n", listing.view.layout.directory());
+  if (table.empty()) fmt::print("no snapshots or checkpoints in {}\n", listing.view.layout.directory());
   else table.print();
 }
 

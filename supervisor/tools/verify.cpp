@@ -46,11 +46,13 @@ struct Checked {
   std::string format = "libckpt";
 };
 
-// What the program keeps by itself, as the start of a block would judge it. A run that had some and has none would not start.
-void check_own(io::FileSystem& fs, const rundir::Layout& layout, std::vector<Checked>& all) {
+// What the program keeps by itself, as the start of a block would judge it. A run that had some and has none would not start; a
+// complete one needs none any more.
+void check_own(io::FileSystem& fs, const RunView& view, std::vector<Checked>& all) {
+  const rundir::Layout& layout = view.layout;
   const auto own = checkpoints::list_of_run(fs, layout.directory());
   const auto seen = supervisor::read_seen_checkpoints(fs, layout).versions;
-  if (own.empty() && !seen.empty())
+  if (own.empty() && !seen.empty() && view.state != RunState::complete)
     all.push_back({layout.directory(), Result::damaged,
                    fmt::format("{}: its program had checkpoints and none is left", layout.directory())});
   for (const checkpoints::Candidate& candidate : own) {
@@ -83,7 +85,7 @@ void add_run(io::FileSystem& fs, const std::string& given, std::vector<Candidate
   for (const auto& kept : catalog.kept()) {
     if (inodes.insert(kept.inode).second) candidates.push_back({kept.path, true});
   }
-  check_own(fs, view.layout, checked);
+  check_own(fs, view, checked);
 }
 
 // nullopt: pruned since it was listed.
@@ -117,7 +119,7 @@ void print_text(const std::vector<Checked>& all) {
     const char* const indent = checked.result == Result::whole ? "  " : "";
     fmt::print("{}{}  {}\n", paint(tone(checked.result), name(checked.result)), indent, printable(about(checked)));
   }
-  if (all.empty()) fmt::print("no snapshots yet\n");
+  if (all.empty()) fmt::print("no snapshots or checkpoints\n");
 }
 
 void print_as_json(const std::vector<Checked>& all) {

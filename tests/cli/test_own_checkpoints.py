@@ -487,8 +487,8 @@ def test_each_checkpoint_of_a_run_is_verified(training):
     assert (of_run["damaged"], of_run["files"][1]["format"]) == (1, "PyTorch")
 
 
-def test_a_run_whose_checkpoints_are_all_gone_is_damaged(training):
-    training.ckptrun(latest="ckpts/last.pt", trainer=["--name", "last.pt", "--epochs", 2])
+def test_a_run_whose_checkpoints_are_all_gone_is_damaged_unless_it_is_complete(training):
+    training.ckptrun(latest="ckpts/last.pt", trainer=["--name", "last.pt", "--epochs", 4, "--fail-in", 3])
     (training.checkpoints / "last.pt").unlink()
     assert training.tool("ckpt", "verify", "t").returncode == 0               # there are copies
     for copy in (training.run / "kept/checkpoints").iterdir():
@@ -496,6 +496,10 @@ def test_a_run_whose_checkpoints_are_all_gone_is_damaged(training):
     done = training.tool("ckpt", "verify", "t")
     assert done.returncode == 1, done.stdout
     assert done.stdout.endswith("ckpt-runs/t: its program had checkpoints and none is left\n")
+    training.ckptrun(run="other", trainer=["--epochs", 1])
+    (training.checkpoints / "model-1.pt").unlink()
+    done = training.tool("ckpt", "verify", "other")
+    assert (done.returncode, done.stdout) == (0, "no snapshots or checkpoints\n"), done.stdout
 
 
 def test_a_checkpoint_is_named_with_the_folder_that_the_pattern_leaves_open(tool, work):

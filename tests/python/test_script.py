@@ -105,6 +105,35 @@ def test_an_override_of_another_type_is_refused(key, value, open_run):
         open_run(**objects(), override={key: value})
 
 
+def test_an_override_with_too_few_values_is_refused(open_run):
+    with pytest.raises(ValueError, match=r"optimizer.betas has 2 values, \[0.9, 0.999\], and \[0.5\] has 1"):
+        open_run(**objects(), override={"optimizer.betas": [0.5]})
+
+
+def test_what_the_optimizer_would_have_had_to_keep_from_the_beginning_is_told_but_not_overridden(open_run, capfd):
+    first = objects()
+    train(open_run(**first), first)
+    second = objects()
+    second["optimizer"].param_groups[0]["amsgrad"] = True
+    open_run(**second).close()
+    said = capfd.readouterr().err
+    assert "the script changed (optimizer.amsgrad False -> True)" in said and "override" not in said
+    with pytest.raises(ValueError, match="needs 'max_exp_avg_sq' of each parameter"):
+        open_run(**objects(), override={"optimizer.amsgrad": True})
+
+
+def test_a_number_that_run_was_given_is_told_when_the_script_changes_it_and_may_be_overridden(open_run, capfd):
+    first = open_run(rate=0.5, seen=0)
+    first.vars["seen"] = 7
+    first._session.save(first.step)
+    first.close()
+    second = open_run(rate=0.1, seen=0)
+    second.close()
+    assert second.vars == {"rate": 0.5, "seen": 7}
+    assert "the script changed (vars.rate 0.5 -> 0.1)" in capfd.readouterr().err
+    assert open_run(rate=0.1, seen=0, override={"vars.rate": 0.1}).vars == {"rate": 0.1, "seen": 7}
+
+
 def test_what_to_begin_from_is_named_with_the_snapshot(open_run):
     with pytest.raises(ValueError, match="init_from"):
         open_run(**objects(), only=["model"])

@@ -98,7 +98,7 @@ class Run(Loops):
 
     def _begin(self, override, init_from, only):
         self._overridden: dict[str, Any] = {}
-        self._settings = _script.settings_of(self._state.objects)
+        self._settings = _script.settings_of(self._state.by_name())
         self._registry = Registry(self._session.handle)
         self._callback = _abi.PREPARE(self._prepare)          # the C library calls it: it must live as long
         self._look_around()
@@ -114,7 +114,7 @@ class Run(Loops):
         step = self._restore(override)
         if step is None and init_from is not None:
             _reading.initialise(self._state, init_from, only)
-        self._overridden, self._overridden_now = _script.apply_override(self._state.objects, override, self._overridden)
+        self._overridden, self._overridden_now = _script.apply_override(self._state.by_name(), override, self._overridden)
         self._settings |= self._overridden
         self._numbers = Numbers(self._state.objects)
         self.resumed, self._resumed_step = step is not None, step
@@ -149,7 +149,7 @@ class Run(Loops):
         self._put_back_position(own["position"], restored["random"], step)
         self._best.put_back(own["best"], step)
         self._overridden = own["overridden"]
-        _script.tell_differences(self._state.objects, own["settings"], self._settings, self._overridden.keys() | override.keys())
+        _script.tell_differences(self._state.by_name(), own["settings"], self._settings, self._overridden.keys() | override.keys())
         self._settings = own["settings"]
 
     def _put_back_objects(self, names) -> str | None:
@@ -160,7 +160,7 @@ class Run(Loops):
                 if snapshot.step != self._resumed_step:
                     return "the snapshot is not the newest any more"
             _reading.initialise(self._state, path, names)
-            _script.set_again(self._state.objects, self._overridden_now)
+            _script.set_again(self._state.by_name(), self._overridden_now)
         except (_abi.Error, OSError) as error:
             return str(error)
         return None

@@ -125,8 +125,10 @@ def tell_differences(objects: dict, saved: dict, now: dict, override: set):
 
 
 def _to_take(objects, key, saved, now):
-    """(key, value) of the override. A learning rate under a schedule is not what the script began with: it changes as the rate does
+    """(key, value) of the override, if one would do. A learning rate under a schedule is not what the script began with: it changes as the rate does
     from which the schedule computes it."""
+    if now[key] and _missing_state(objects, key):
+        return None
     of_group, _, last = key.rpartition(".")
     first = f"{of_group}.initial_lr"
     if last != "lr" or first not in now or first not in saved:
@@ -144,6 +146,9 @@ def apply_override(objects: dict, override: dict, done: dict) -> tuple[dict, dic
     for key, value in due.items():                 # all are there, and fit, before the first is set
         holders, name, _ = _holders(objects, key)
         _check_type(key, holders[0][name], value)
+        if value and (missing := _missing_state(objects, key)):
+            raise ValueError(f"override: {key} needs '{missing}' of each parameter, which is kept only where it was on from the beginning; "
+                             "start a new run with the weights of this one: Run(..., init_from=PATH, only=[\"model\"])")
     set_again(objects, due)
     for key, value in due.items():
         say(f"override: {key} = {value!r}")
@@ -164,6 +169,19 @@ def _check_type(key, old, value):
     fits = wanted is None or isinstance(given, wanted) and isinstance(given, bool) == (wanted == (bool,))
     if not fits:
         raise TypeError(f"override: {key} is {plain(old)!r}, and {value!r} is of another type")
+    if type(old) is tuple and len(given) != len(old):
+        raise ValueError(f"override: {key} has {len(old)} values, {plain(old)!r}, and {value!r} has {len(given)}")
+
+
+NEEDS = {"amsgrad": "max_exp_avg_sq", "centered": "grad_avg", "momentum": "momentum_buffer"}
+
+
+def _missing_state(objects, key) -> str | None:
+    """What an optimizer would want to know of its parameters if this were switched on: torch's make it in their first step only."""
+    needed = NEEDS.get(key.rpartition(".")[2])
+    target, _ = _object_of(objects, key)
+    lacks = needed and isinstance(kind_of(target), Optimizer) and any(state and needed not in state for state in target.state.values())
+    return needed if lacks else None
 
 
 _NOTHING = object()

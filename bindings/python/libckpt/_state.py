@@ -38,6 +38,10 @@ class State:
         if isinstance(value, tuple) and any(map(is_immutable, value)):
             raise TypeError(f"'{name}' is a tuple with plain values in it, which cannot be changed in place: give a list")
 
+    def by_name(self) -> dict[str, Any]:
+        """All that the script can name."""
+        return self.objects | {"vars": self.variables}
+
     def write(self, own: dict) -> tuple[Writer, str]:
         """A walk over everything as it is now; `own` is what the run remembers. The writer holds the arrays."""
         writer = Writer(self.pickled, at_start=self._at_start, is_first=self._is_first)
@@ -69,7 +73,7 @@ class State:
         check_own(nodes["random"], nodes["loop"])
         self._compare_names({name for name in nodes if name not in OWN})
         reader = Reader(arrays, self.pickled)
-        live = self.objects | {"vars": self.variables}
+        live = self.by_name()
         values = {name: reader.value(nodes[name], live.get(name), (name,)) for name in (*self.objects, *OWN) if name in nodes}
         return reader, values
 
