@@ -145,11 +145,8 @@ bool CheckpointWatch::take(const Judged& judged) {
 
 // Once for several in a row.
 void CheckpointWatch::note_copy(const Judged& judged) {
-  const bool fails = !judged.why_no_copy.empty();
-  if (fails && !copy_failed_)
-    log_warning("no copy of '{}' is kept: {}; a kill while it is written anew would leave none", judged.version.path(),
-                judged.why_no_copy);
-  copy_failed_ = fails;
+  if (!copy_failed_) checkpoints::warn_if_no_copy(judged);
+  copy_failed_ = !judged.why_no_copy.empty();
 }
 
 // What was under way has been ended with the block's processes. What looked torn, or could not be read, while the program was

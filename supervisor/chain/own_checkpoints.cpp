@@ -234,9 +234,7 @@ void OwnCheckpointsOfRun::keep_what_it_goes_on_from(const OwnCheckpoints& own) c
   checkpoints::KeepRule rule = *own.keep;
   rule.block = own.keep->block - 1;
   rule.even_if_unknown = copies.empty();
-  const auto judged = checkpoints::Judgement(fs_, own.resume->candidate, rule, search_->is_by_trainer).wait();
-  if (!judged.why_no_copy.empty())
-    log_warning("no copy of '{}' is kept: {}; a kill while it is written anew would leave none", own.resume->path(), judged.why_no_copy);
+  checkpoints::warn_if_no_copy(checkpoints::Judgement(fs_, own.resume->candidate, rule, search_->is_by_trainer).wait());
 }
 
 OwnCheckpoints OwnCheckpointsOfRun::for_block(std::uint64_t block, rundir::Permissions permissions,

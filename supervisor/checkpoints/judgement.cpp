@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "checkpoints/crc.hpp"
 #include "io/publish.hpp"
 #include "rundir/json_fields.hpp"
@@ -143,6 +144,11 @@ std::string judge_as_text(io::FileSystem& fs, const Candidate& candidate, const 
 }
 
 }  // namespace
+
+void warn_if_no_copy(const Judged& judged) {
+  if (!judged.why_no_copy.empty())
+    log_warning("no copy of '{}' is kept: {}; a kill while it is written anew would leave none", judged.version.path(), judged.why_no_copy);
+}
 
 Judgement::Judgement(io::FileSystem& fs, const Candidate& candidate, const std::optional<KeepRule>& keep,
                      bool is_by_trainer)

@@ -21,6 +21,8 @@ struct Judged {
   std::string why_no_copy;  // of one of which a copy was wanted
 };
 
+void warn_if_no_copy(const Judged& judged);
+
 class Judgement {
  public:
   // Starts at once. `keep`: a copy is made first, and the copy is what is judged; where none can be made, it is judged without.

@@ -119,7 +119,7 @@ void print_text(const std::vector<Checked>& all) {
     const char* const indent = checked.result == Result::whole ? "  " : "";
     fmt::print("{}{}  {}\n", paint(tone(checked.result), name(checked.result)), indent, printable(about(checked)));
   }
-  if (all.empty()) fmt::print("no snapshots or checkpoints\n");
+  if (all.empty()) fmt::print("nothing to verify\n");
 }
 
 void print_as_json(const std::vector<Checked>& all) {
