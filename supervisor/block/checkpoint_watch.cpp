@@ -26,7 +26,9 @@ using checkpoints::Judged;
 using checkpoints::Wholeness;
 
 CheckpointWatch::CheckpointWatch(io::FileSystem& fs, Clock& clock, const OwnCheckpoints& own)
-    : fs_(fs), clock_(clock), own_(own), broken_(own.broken), last_found_(clock.monotonic_seconds()) {}
+    : fs_(fs), clock_(clock), own_(own), broken_(own.broken), whole_(own.search.remembered), last_found_(clock.monotonic_seconds()) {
+  if (own.resume) whole_.insert(whole_.begin(), *own.resume);
+}
 
 bool CheckpointWatch::is_known(const Candidate& candidate) const {
   const auto same = [&](const Candidate& other) { return other.same_version(candidate); };
@@ -62,7 +64,7 @@ std::optional<Candidate> CheckpointWatch::find_new() {
 }
 
 // From one look to the next. But of a first directory nothing tells which files are still to come, and a program may take its time
-// between two of them; the later ones are compared with it. Nor of one that is much smaller than the one before: who wrote it may
+// between two of them; the later ones are compared with it. Nor of one that is smaller than the one before: who wrote it may
 // have died in the middle, while a shell around it lives on.
 double CheckpointWatch::rest_that_tells(const Candidate& candidate) const {
   const bool is_first = !newest_ && !own_.resume && !own_.search.pattern.names_one_file();
@@ -71,9 +73,7 @@ double CheckpointWatch::rest_that_tells(const Candidate& candidate) const {
 }
 
 bool CheckpointWatch::is_shorter(const Candidate& candidate) const {
-  for (const auto* known : {&newest_, &own_.resume})
-    if (*known && checkpoints::are_alike((*known)->candidate, candidate)) return checkpoints::is_short(candidate, (*known)->candidate.bytes);
-  return checkpoints::is_short(candidate, checkpoints::bytes_of_one_like(candidate, own_.search.remembered));
+  return checkpoints::is_short(candidate, checkpoints::bytes_of_those_like(candidate, whole_));
 }
 
 bool CheckpointWatch::does_not_change(const Candidate& candidate) const {
@@ -134,6 +134,7 @@ bool CheckpointWatch::take(const Judged& judged) {
   }
   note_copy(judged);
   newest_ = judged.version;
+  whole_.insert(whole_.begin(), judged.version);
   const double now = clock_.monotonic_seconds();
   seconds_since_last_ = now - std::exchange(last_found_, now);
   if (until_first_)

@@ -81,6 +81,7 @@ class CheckpointWatch {
   std::vector<Doubtful> doubtful_;                     // one for each path
   std::vector<checkpoints::Candidate> broken_;
   std::optional<checkpoints::Version> newest_;
+  std::vector<checkpoints::Version> whole_;            // newest first: of this block, what it goes on from, of earlier blocks
   bool judged_open_ = false;                           // for writing, when the judgement began
   bool has_matched_ = false, began_again_ = false;
   bool copy_failed_ = false;  // of the last one

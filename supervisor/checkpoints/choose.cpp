@@ -21,7 +21,7 @@ constexpr std::uint64_t longest_setting = 1u << 20;
 constexpr const char* not_seen_at_rest =
     "its program was killed or failed before it was seen at rest, and its format does not tell whether it is whole";
 constexpr const char* smaller_than_before =
-    "it is much smaller than the one before it, and its format does not tell whether it is whole";
+    "it is smaller than the one before it, and its format does not tell whether it is whole";
 constexpr const char* being_written = "somebody is writing it, and its format does not tell whether it is whole";
 
 std::string path_of_setting(const std::string& run_directory) { return run_directory + "/checkpoints.json"; }
@@ -43,12 +43,14 @@ std::string why_rejected(const Judged& judged, const Search& search) {
   return changed_since(judged.version, search.remembered);
 }
 
-// Of the newest one that is known to have been whole, else of the largest that was there before.
-std::uint64_t bytes_before(const Candidate& candidate, const Search& search, const std::vector<Candidate>& all) {
-  std::uint64_t most = bytes_of_one_like(candidate, search.remembered);
+// Of those that are known to have been whole, newest first; where none is known, of those that were there before, largest first.
+std::vector<std::uint64_t> bytes_before(const Candidate& candidate, const Search& search, const std::vector<Candidate>& all) {
+  if (!search.remembered.empty()) return bytes_of_those_like(candidate, search.remembered);
+  std::vector<std::uint64_t> found;
   for (const Candidate& other : all)
-    if (search.remembered.empty() && other.modified < candidate.modified && are_alike(other, candidate)) most = std::max(most, other.bytes);
-  return most;
+    if (other.modified < candidate.modified && are_alike(other, candidate)) found.push_back(other.bytes);
+  std::sort(found.begin(), found.end(), std::greater<>());
+  return found;
 }
 
 // Where its format does not tell whether it is whole, and no block has seen it at rest: why a kill may have left it.
@@ -85,13 +87,24 @@ bool are_alike(const Candidate& one, const Candidate& other) {
   return without_digits(io::base_name(one.path)) == without_digits(io::base_name(other.path));
 }
 
-std::uint64_t bytes_of_one_like(const Candidate& candidate, const std::vector<Version>& versions) {
-  const auto like = std::find_if(versions.begin(), versions.end(), [&](const Version& one) { return are_alike(one.candidate, candidate); });
-  return like == versions.end() ? 0 : like->candidate.bytes;
+std::vector<std::uint64_t> bytes_of_those_like(const Candidate& candidate, const std::vector<Version>& versions) {
+  std::vector<std::uint64_t> found;
+  const Candidate* last = nullptr;      // one that a block wrote and the next one went on from is remembered twice
+  for (const auto& [other, format, crc, copy] : versions) {
+    if (!are_alike(other, candidate) || (last && last->same_version(other))) continue;
+    last = &other;
+    found.push_back(other.bytes);
+  }
+  return found;
 }
 
-bool is_short(const Candidate& candidate, std::uint64_t bytes_before) noexcept {
-  return candidate.bytes < bytes_before - bytes_before / 10;
+bool is_short(const Candidate& candidate, const std::vector<std::uint64_t>& bytes_before) noexcept {
+  if (bytes_before.empty()) return false;
+  constexpr std::size_t enough = 3;
+  const std::uint64_t newest = bytes_before.front();
+  const bool are_equal = bytes_before.size() >= enough && std::all_of(bytes_before.begin(), bytes_before.begin() + enough,
+                                                                       [&](std::uint64_t bytes) { return bytes == newest; });
+  return candidate.bytes < newest - (are_equal ? 0 : newest / 10);
 }
 
 std::string changed_since(const Version& version, const std::vector<Version>& remembered) {
