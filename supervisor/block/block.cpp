@@ -182,7 +182,8 @@ int RunningBlock::start() {
                              {"block_seconds", std::isfinite(whole_seconds_) ? json(whole_seconds_) : json()},
                              {"prepared_seconds", plan_.prepared_seconds}, {"pid", child_.pid()},
                              {"keeps_own", plan_.own.has_value()},
-                             {"own_from", to_json(plan_.own ? plan_.own->resume : std::nullopt)}});
+                             {"own_from", to_json(plan_.own ? plan_.own->resume : std::nullopt)},
+                             {"own_in_doubt", plan_.own && plan_.own->resume_in_doubt}});
   run_.status.set("state", "running");
   run_.status.set("reason", nullptr);
   run_.status.set("block", plan_.block);

@@ -18,6 +18,7 @@ namespace ckpt::supervisor {
 struct OwnCheckpoints {
   checkpoints::Search search;
   std::optional<checkpoints::Version> resume;  // what this block goes on from
+  bool resume_in_doubt = false;                // there was nothing else, and it may be torn
   std::vector<checkpoints::Candidate> broken;  // found so before it began
   std::optional<checkpoints::KeepRule> keep;   // of a file that is overwritten in place
   engine::Observations intervals;              // between two of them, seconds, as earlier blocks teach

@@ -118,6 +118,7 @@ SeenCheckpoints read_seen_checkpoints(io::FileSystem& fs, const rundir::Layout& 
   for (std::uint64_t block = newest; block > 0 && block + blocks_with_rhythms > newest; --block) {
     std::vector<checkpoints::Version> of_block;
     std::optional<checkpoints::Version> from;
+    bool in_doubt = false;
     double first_after = 0, ended_after = 0;
     for (const json& line : rundir::read_ledger(fs, layout.ckptrun_ledger(block))) {
       const std::string event = rundir::text_in(line, "event");
@@ -125,7 +126,10 @@ SeenCheckpoints read_seen_checkpoints(io::FileSystem& fs, const rundir::Layout& 
         take_stop(line, seen);
         ended_after = rundir::number_in(line, "seconds").value_or(0);
       }
-      if (event == "started") from = checkpoints::parse_version(rundir::object_in(line, "own_from"));   // may be adopted
+      if (event == "started") {
+        from = checkpoints::parse_version(rundir::object_in(line, "own_from"));   // may be adopted
+        in_doubt = line.value("own_in_doubt", json(false)) == true;
+      }
       if (event != "checkpoint") continue;
       const double since_last = rundir::number_in(line, "seconds_since_last").value_or(0);
       if (of_block.empty()) first_after = since_last;
@@ -134,7 +138,7 @@ SeenCheckpoints read_seen_checkpoints(io::FileSystem& fs, const rundir::Layout& 
     }
     if (of_block.size() == 1) seen.seconds_without_second = std::max(seen.seconds_without_second, ended_after - first_after);
     seen.versions.insert(seen.versions.end(), of_block.rbegin(), of_block.rend());
-    if (from) seen.versions.push_back(std::move(*from));
+    if (from) (in_doubt && of_block.empty() ? seen.in_doubt : seen.versions).push_back(std::move(*from));
   }
   return seen;
 }
@@ -143,7 +147,7 @@ OwnCheckpointsOfRun::OwnCheckpointsOfRun(io::FileSystem& fs, const rundir::Layou
                                          const CheckpointOptions& options, bool starts_over)
     : fs_(fs), layout_(layout), options_(options) {
   if (options.pattern.empty()) return;
-  search_.emplace(checkpoints::Search{Pattern(options.pattern), -engine::no_limit, layout.kept() + "/checkpoints", {},
+  search_.emplace(checkpoints::Search{Pattern(options.pattern), -engine::no_limit, layout.kept() + "/checkpoints", {}, {},
                                       options.is_by_trainer});
   if (const auto setting = starts_over ? std::nullopt : checkpoints::read_setting(fs, layout.directory())) {
     refuse_expanded(*setting, search_->pattern);
@@ -197,6 +201,7 @@ void OwnCheckpointsOfRun::choose(ChainFacts& facts) {
   if (!search_) return;
   seen_ = read_seen_checkpoints(fs_, layout_);
   search_->remembered = seen_.versions;
+  search_->in_doubt = seen_.in_doubt;
   if (const auto first = rundir::Blocks(fs_, layout_, {}).read_claim(1)) search_->begun = first->claimed;
   search_->is_being_written = [this](const Candidate& candidate) { return is_being_written(candidate); };
   checkpoints::Choice choice = checkpoints::choose(fs_, *search_);
@@ -212,7 +217,7 @@ void OwnCheckpointsOfRun::choose(ChainFacts& facts) {
       broken_.push_back(candidate);
   facts.keeps_own = true;
   facts.checkpoint = std::move(choice.newest);
-  facts.had_checkpoints = !search_->remembered.empty();
+  facts.had_checkpoints = !search_->remembered.empty() || !search_->in_doubt.empty();
 }
 
 void OwnCheckpointsOfRun::warn_of_doubt() const {
@@ -239,7 +244,7 @@ void OwnCheckpointsOfRun::keep_what_it_goes_on_from(const OwnCheckpoints& own) c
 
 OwnCheckpoints OwnCheckpointsOfRun::for_block(std::uint64_t block, rundir::Permissions permissions,
                                               const std::optional<checkpoints::Version>& resume) const {
-  OwnCheckpoints own{*search_, resume, broken_, std::nullopt, seen_.intervals, seen_.seconds_without_second, seen_.stops, seen_.stop_cut_off_seconds};
+  OwnCheckpoints own{*search_, resume, !doubt_.empty(), broken_, std::nullopt, seen_.intervals, seen_.seconds_without_second, seen_.stops, seen_.stop_cut_off_seconds};
   const std::size_t copies = options_.copies.value_or(search_->pattern.names_one_file() ? copies_by_default : 0);
   if (copies > 0)
     own.keep = checkpoints::KeepRule{search_->copies, block, copies, false, permissions.directory, permissions.file};

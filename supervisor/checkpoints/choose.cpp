@@ -22,6 +22,7 @@ constexpr const char* not_seen_at_rest =
     "its program was killed or failed before it was seen at rest, and its format does not tell whether it is whole";
 constexpr const char* smaller_than_before =
     "it is smaller than the one before it, and its format does not tell whether it is whole";
+constexpr const char* copy_of_what_may_be_torn = "it is a copy of one that may be torn";
 constexpr const char* being_written = "somebody is writing it, and its format does not tell whether it is whole";
 
 std::string path_of_setting(const std::string& run_directory) { return run_directory + "/checkpoints.json"; }
@@ -53,10 +54,18 @@ std::vector<std::uint64_t> bytes_before(const Candidate& candidate, const Search
   return found;
 }
 
+// A copy of what may have been torn. Where the program has written since it could read that.
+bool is_copy_in_doubt(const Version& copy, const Search& search, const std::vector<Candidate>& all) {
+  return std::any_of(search.in_doubt.begin(), search.in_doubt.end(), [&](const Version& one) {
+    return one.crc == copy.crc && one.candidate.bytes == copy.candidate.bytes && !has_one_behind(one.candidate, all);
+  });
+}
+
 // Where its format does not tell whether it is whole, and no block has seen it at rest: why a kill may have left it.
 std::string why_doubtful(const Judged& judged, const Search& search, const std::vector<Candidate>& all) {
   const Candidate& candidate = judged.version.candidate;
-  if (judged.finding.state != Wholeness::unknown || is_copy(candidate, search) || is_remembered(candidate, search)) return {};
+  if (judged.finding.state != Wholeness::unknown || is_remembered(candidate, search)) return {};
+  if (is_copy(candidate, search)) return is_copy_in_doubt(judged.version, search, all) ? copy_of_what_may_be_torn : "";
   if (is_short(candidate, bytes_before(candidate, search, all))) return smaller_than_before;
   const bool is_of_run = !search.remembered.empty() || candidate.modified > search.begun;
   return is_of_run && !has_one_behind(candidate, all) ? not_seen_at_rest : "";

@@ -18,6 +18,7 @@ struct Search {
   double since = -std::numeric_limits<double>::infinity();
   std::string copies;               // the directory of the copies of a file that is overwritten in place
   std::vector<Version> remembered;  // found whole by earlier blocks, or gone on from, newest first
+  std::vector<Version> in_doubt{};  // gone on from because there was nothing else, by a block that left nothing whole
   bool is_by_trainer = false;       // of Hugging Face, as the user says
   // When the run's first block began (wall seconds): what was there before was not left by a kill that the run knows of.
   double begun = std::numeric_limits<double>::infinity();

@@ -139,6 +139,8 @@ void answer_and_leave(int to, const std::string& text) {
 std::string judge_as_text(io::FileSystem& fs, const Candidate& candidate, const std::optional<KeepRule>& keep,
                           bool is_by_trainer) try {
   return judge(fs, candidate, keep, is_by_trainer).dump(-1, ' ', false, json::error_handler_t::replace);
+} catch (const Broken& broken) {  // it changed since it was examined
+  return json{{"error", broken.reason}}.dump(-1, ' ', false, json::error_handler_t::replace);
 } catch (const std::exception& error) {  // not readable now: no proof of damage
   return json{{"error", error.what()}}.dump(-1, ' ', false, json::error_handler_t::replace);
 }

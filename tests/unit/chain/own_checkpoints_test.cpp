@@ -52,6 +52,25 @@ TEST_CASE("how long a program takes to stop is learned from blocks that were sen
   std::filesystem::remove_all(layout.directory());
 }
 
+TEST_CASE("what a block went on from for want of another counts as whole once the block has left one that is") {
+  char name[] = "/tmp/ckpt-doubt-XXXXXX";
+  const rundir::Layout layout{std::string(::mkdtemp(name))};
+  rundir::prepare_run_directory(io::file_system(), layout, {.allow_volatile = true});
+  rundir::Blocks blocks(io::file_system(), layout, {});
+  rundir::Claim claim;
+  claim.who = identify_self();
+  rundir::Ledger ledger(io::file_system(), layout.ckptrun_ledger(*blocks.claim(claim)), 0600);
+  ledger.append("started", {{"own_from", {{"path", "last.bin"}}}, {"own_in_doubt", true}});
+  const SeenCheckpoints before = read_seen_checkpoints(io::file_system(), layout);
+  CHECK(before.versions.empty());
+  CHECK(before.in_doubt.size() == 1);
+  ledger.append("checkpoint", {{"path", "last.bin"}, {"seconds_since_last", 1}});
+  const SeenCheckpoints after = read_seen_checkpoints(io::file_system(), layout);
+  CHECK(after.versions.size() == 2);
+  CHECK(after.in_doubt.empty());
+  std::filesystem::remove_all(layout.directory());
+}
+
 TEST_CASE("how long blocks went on after their first checkpoint, and had no other, is remembered") {
   char name[] = "/tmp/ckpt-seen-XXXXXX";
   const rundir::Layout layout{std::string(::mkdtemp(name))};

@@ -118,6 +118,29 @@ TEST_CASE("of a format that does not tell the newest that a run's program left i
   CHECK(choice.rejected.size() == 1);
 }
 
+TEST_CASE("a copy of what may have been torn is no better than that, until its program has written anew") {
+  Checkpoints here;
+  here.search.pattern = Pattern(here.folder.path("last.state"));
+  here.search.begun = 0;
+  here.folder.write("last.state", "torn?");
+  Choice choice = here.choose();
+  REQUIRE(choice.newest);
+  REQUIRE_FALSE(choice.doubt.empty());
+  here.search.in_doubt = {*choice.newest};            // a block goes on from it
+  std::filesystem::create_directory(here.search.copies);
+  here.folder.write("kept/last.b0001-1.state", "torn?");
+  choice = here.choose();
+  REQUIRE(choice.newest);
+  CHECK(choice.newest->path() == here.folder.path("last.state"));
+  CHECK_FALSE(choice.doubt.empty());
+  here.folder.write("last.state", "to");              // which it could read
+  std::filesystem::last_write_time(here.folder.path("last.state"), std::filesystem::file_time_type::clock::now() + std::chrono::seconds(1));
+  choice = here.choose();
+  REQUIRE(choice.newest);
+  CHECK(choice.newest->path() == here.folder.path("kept/last.b0001-1.state"));
+  CHECK(choice.doubt.empty());
+}
+
 TEST_CASE("nothing but zeros is no checkpoint, whatever its name") {
   for (const char* name : {"model-1.ckpt", "model-1.bin", "model-1.pth.tar", "model-1.state", "model-1.distcp"}) {
     Checkpoints here;
