@@ -7,13 +7,14 @@ import hdf5plugin
 import libckpt
 import numpy as np
 import pytest
-from libckpt import _abi
+import torch  # noqa: F401  (whose random numbers are put back where a program has it)
+from libckpt import _abi, _random
 from libckpt._arrays import Registry, of_bytes
 from libckpt._session import Session
 
-POSITION = {"epoch": 0, "epoch_step": 0, "epoch_random": None, "feeds": {}, "lasting": {}, "tail_seconds": 0.0}
+POSITION = {"epoch": 0, "epoch_step": 0, "epoch_random": None, "feeds": {}, "lasting": {}, "warm": {}, "tail_seconds": 0.0}
 LOOP = {"position": POSITION, "best": {"value": None, "step": None}, "settings": {}, "overridden": {}}
-RANDOM = {"python": {"version": 3, "state": {"$bytes": "bytes"}, "gauss": None}, "parts": {}}
+RANDOM = {"python": {"version": 3, "state": {"$bytes": "generator"}, "gauss": None}, "parts": {}}
 VALID = {"format": 1, "objects": {"state": [], "vars": {}, "random": RANDOM, "loop": LOOP}}
 DEEP = "[" * 900 + "]" * 900
 STRUCTURES = {
@@ -32,11 +33,17 @@ def forged(tmp_path):
     def make(text):
         session = Session({"directory": str(tmp_path / "run"), "allow_volatile": "on"})
         session.restore()
-        Registry(session.handle).replace_by({"bytes": of_bytes(b"cos\nsystem\n(S'touch harm'\ntR.")})
+        arrays = {"bytes": b"cos\nsystem\n(S'touch harm'\ntR.", "generator": _random.capture({})["python"]["state"]}
+        Registry(session.handle).replace_by({name: of_bytes(data) for name, data in arrays.items() if f'"{name}"' in text})
         _abi.call("ckpt_set", session.handle, b"python", text.encode())
         session.finish(1)
         session.close()
     return make
+
+
+def test_the_structure_that_the_others_are_made_from_is_taken(forged, open_run):
+    forged(json.dumps(VALID))
+    assert open_run(state=[]).resumed
 
 
 def test_a_structure_of_more_lists_than_fit_into_memory_is_not_written(forged):

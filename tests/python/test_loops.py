@@ -2,6 +2,7 @@
 """The loops as people write them."""
 import contextlib
 import json
+import os
 import shutil
 import pathlib
 import re
@@ -221,6 +222,33 @@ def test_break_counts_the_epoch_and_ends_the_work(open_run):
     assert run._ended
     run.finish("good enough")
     assert (run.epoch, run.step) == (3, 6)
+
+
+@pytest.mark.parametrize("loop", ["steps", "epochs"])
+def test_what_the_script_changes_between_its_loop_and_finish_is_saved(loop, open_run, tmp_path):
+    weights = np.zeros(3)
+    run = open_run(weights=weights)
+    for _ in getattr(run, loop)(2):
+        weights += 1
+    assert run._session.is_durable(60) and libckpt.latest(tmp_path / "run").endswith("step-000000000002-b0001.h5")
+    weights += 10
+    run.vars["test"] = 0.5
+    run.finish()
+    snapshot = libckpt.open(tmp_path / "run")
+    assert (snapshot.step, snapshot["weights"].tolist(), snapshot.vars) == (2, [12, 12, 12], {"test": 0.5})
+
+
+def test_a_state_that_finish_finds_as_the_loop_left_it_is_not_saved_once_more(open_run, tmp_path):
+    weights = np.zeros(3)
+    run = open_run(weights=weights)
+    for _ in run.steps(2):
+        weights += 1
+    assert run._session.is_durable(60)
+    saved = libckpt.latest(tmp_path / "run")
+    inode = os.stat(saved).st_ino
+    np.random.random()                        # a final test may draw
+    run.finish()
+    assert os.stat(saved).st_ino == inode
 
 
 @pytest.mark.parametrize("leave", ["raise", "exhaust", "break", "return", "break through a wrapper", "raise through a wrapper"])

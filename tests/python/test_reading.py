@@ -58,6 +58,7 @@ class Tied(nn.Module):
         super().__init__()
         self.a, self.b, self.d = nn.Linear(2, 2), nn.Linear(2, 2), nn.ModuleDict({"x/y%": nn.Linear(1, 1)})
         self.b.weight = self.a.weight
+        self.again = nn.ModuleList([nn.Sequential(self.b, self.d)] * 2)
         self.register_buffer("frequencies", torch.ones(3), persistent=False)
         self.hidden, self.memory = torch.ones(1), [torch.ones(2)]
 

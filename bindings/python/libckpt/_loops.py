@@ -16,7 +16,7 @@ from ._feed import Feed
 from ._held import Part
 from ._log import warn
 from ._state import State
-from ._tree import HALF_RESTORED, structure_of
+from ._tree import HALF_RESTORED, shown, structure_of
 from ._workers import is_running, lasting, protect, signals_wait, start_lasting
 
 Batch = TypeVar("Batch")
@@ -43,6 +43,7 @@ class Loops:
         self._in_epoch = False
         self._epoch_step = 0                       # self.step when the epoch began
         self._epoch_random: dict | None = None     # random numbers when the epoch began
+        self._reached_at_epoch: dict[int, Any] = {}   # the same of what may turn out to move with a loader of this epoch
         self._total_epochs: float | None = None    # for those who look at the run; None: not known
         self._feeds: dict[str, Feed] = {}          # loaders of this epoch, by name
         self._parts: dict[str, Any] = {}           # generators and Attributes that are saved, by where they are
@@ -61,6 +62,7 @@ class Loops:
         self._unseen: dict[str, Any] = {}          # of the snapshot: states of parts, of loaders not seen yet
         self._vars_at_epoch: Callable | None = None
         self._marks_at_epoch: dict = {}            # of everything given, where the epoch begins in its middle
+        self._marks_at_end: dict | None = None     # where the loop ended, run.vars too
 
     # ---- Where it stands ---------------------------------------------------------------------------------------------------
 
@@ -144,8 +146,10 @@ class Loops:
         if not self._pending_feeds:
             self._epoch_step = self.step
             self._epoch_random = _random.capture(self._parts)
+            known = {id(part) for part in self._parts.values()}
+            self._reached_at_epoch = {number: _held.state_of(part.saved) for number, part in self._reached.items() if id(part.saved) not in known}
         self._vars_at_epoch = remember(self.vars) if self._pending_feeds else None
-        self._marks_at_epoch = self._state.marks() if self._pending_feeds else {}
+        self._marks_at_epoch = self._state.marks(self._state.objects) if self._pending_feeds else {}
         if total < math.inf:
             self._total_epochs = total
         self._tell_epochs()
@@ -182,6 +186,7 @@ class Loops:
             if self._best.due:
                 self._best.saving_at(self.step)
             self._save_now()
+        self._marks_at_end = self._state.marks(self._state.by_name()) if self._session.is_open else None
 
     def steps(self, total: int) -> Iterator[int]:
         """``for step in run.steps(100_000)``: the steps that are left, from 0, a safe point after each. Raises Stopped
@@ -283,6 +288,10 @@ class Loops:
         """Before the first lines of an epoch run, which may seed a generator or throw a switch: what they find is as it was."""
         if not self._session.is_open:
             return
+        for name, value in self._state.variables.items():
+            if _held.is_generator(value):
+                self._parts[shown(("vars", name))] = value
+                self._unseen.pop(shown(("vars", name)), None)
         for path, held in _held.held_by_script([self, *self._state.objects.values()]).items():
             if (inner := lasting(held)) is not None:
                 self._outliving.setdefault(inner, path)
@@ -313,6 +322,8 @@ class Loops:
                 self._put_back_part(label, part)
             self._unseen.pop(label, None)
             self._parts[label] = part.saved
+            if self._epoch_random and id(held) in self._reached_at_epoch:
+                self._epoch_random["parts"].setdefault(label, self._reached_at_epoch.pop(id(held)))
             if part.since < now or self._loaders_last:
                 self._lasting[label] = part.path
             else:
@@ -347,10 +358,10 @@ class Loops:
         self._undo_first_lines()
 
         def settle():
-            _random.apply(goal, self._parts)
             if self._vars_at_epoch is not None:      # what the epoch's first lines set, it had set before the snapshot
                 self._vars_at_epoch(self.vars)
                 self._vars_at_epoch = None
+            _random.apply(goal, self._parts)
             self._settled()
         return iterator, settle
 
@@ -376,7 +387,7 @@ class Loops:
         if not self._marks_at_epoch:
             return
         before, self._marks_at_epoch = self._marks_at_epoch, {}
-        marks = self._state.marks()
+        marks = self._state.marks(self._state.objects)
         changed = sorted(name for name in marks if marks[name] != before.get(name))
         if changed and (why_not := self._put_back_objects(changed)):
             warn(f"epoch {self.epoch} goes on in its middle, and its lines before run.batches() have run once more and changed "

@@ -15,6 +15,9 @@ from ._abi import DTYPE_NAMES, call, library
 FOLDER_OF_RUNS = "ckpt-runs"
 
 
+MOST_NAMES = 1_000_000        # of the arrays of a module: no module has more, but a forged file may say so
+
+
 class Snapshot(collections.abc.Mapping):
     """``snapshot["model/fc.weight"]`` reads that array, every chunk of it verified. Close it, or use it with ``with``.
 
@@ -143,6 +146,12 @@ class Snapshot(collections.abc.Mapping):
             found = {_unescaped(key): array for key, array in (found | module["shared"]).items() if "/" not in key}
             for key in (*module["attributes"], *module["unlisted"]):
                 found.pop(key, None)
+            from ._tree import structure_of
+            with structure_of(self.path):
+                for place, first in module["again"].items():
+                    found |= {place + key[len(first):]: array for key, array in found.items() if key.startswith(first + ".")}
+                    if len(found) > MOST_NAMES:
+                        raise ValueError("again")
         return found
 
     def _module(self, name) -> dict | None:

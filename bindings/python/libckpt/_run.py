@@ -263,11 +263,13 @@ class Run(Loops):
         self._metrics.add({"step": self._next_step, "epoch": self.epoch, "block": self._block, "from": self._from}, metrics)
 
     def finish(self, reason: str = "") -> None:
-        """The work is complete: saves, waits until that is durable, and ends the run. Called for you when the loop over epochs()
-        or steps() has ended and the script then ends normally. Raises Error where the last state cannot be saved: then the run is
+        """The work is complete: saves what is there now, waits until that is durable, and ends the run. Called for you when the loop
+        over epochs() or steps() has ended and the script then ends normally; what was saved where that loop ended stands then. Raises Error where the last state cannot be saved: then the run is
         not complete."""
         if not self._session.is_open:
             return
+        if self._marks_at_end is not None and self._state.marks(self._state.by_name()) != self._marks_at_end:
+            self._prepare_save()         # a step that has been saved is saved once more where a value was set since
         self._finish_by(self._session.finish)
         if self._directory:
             say(f"complete at step {self.step}" + (f": {reason}" if reason else ""))

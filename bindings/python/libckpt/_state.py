@@ -51,10 +51,10 @@ class State:
         objects |= {name: writer.node(value, (name,)) for name, value in own.items()}
         return writer, json.dumps({"format": FORMAT, "objects": objects}, allow_nan=False, separators=(",", ":"))
 
-    def marks(self) -> dict[str, Any]:
-        """By object what differs when a script has changed it: its structure and plain values, and a mark of each array."""
+    def marks(self, values: dict) -> dict[str, Any]:
+        """By name what differs when a script has changed it: its structure and plain values, and a mark of each array."""
         found: dict[str, Any] = {}
-        for name, value in self.objects.items():
+        for name, value in values.items():
             marker = Marker(self.pickled, at_start=self._at_start, is_first=False)
             with contextlib.suppress(TypeError):          # what cannot be saved is told when it is
                 found[name] = json.dumps(self._write(marker, name, value)), marker.marks

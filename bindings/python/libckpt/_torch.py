@@ -213,12 +213,13 @@ class Module(Kind):
                 attributes.append(name)
             elif key in owner._non_persistent_buffers_set:
                 unlisted.append(name)
-        for name, module in modules_of(value):
+        again: dict[str, str] = {}
+        for name, module in modules_of(value, again=again):
             if type(module).get_extra_state is not torch().nn.Module.get_extra_state:
                 extra[name] = writer.forgiving(module.get_extra_state(), (*path, name, "extra_state"))
         nests = {name: writer.forgiving(nest, (*path, name)) for name, _, _, nest in nests_of(value)}
         return {"shared": shared, "extra": extra, "attributes": attributes, "nests": nests, "frozen": frozen,
-                "unlisted": unlisted}
+                "unlisted": unlisted, "again": again}
 
     def read(self, reader, content, live, path):
         if live is None:
@@ -295,15 +296,18 @@ def bare(module):
             return module
 
 
-def modules_of(module, prefix=""):
-    """(dotted name, module) of it and all inside; one that is used twice comes once."""
-    seen, waiting = set(), [(prefix, module)]
+def modules_of(module, prefix="", again=None):
+    """(dotted name, module) of it and all inside; one that is used twice comes once, and is noted in `again`: {name: first name}."""
+    seen: dict[int, str] = {}
+    waiting = [(prefix, module)]
     while waiting:
         name, module = waiting.pop()
         module = bare(module)
         if id(module) in seen:
+            if again is not None:
+                again[name] = seen[id(module)]
             continue
-        seen.add(id(module))
+        seen[id(module)] = name
         yield name, module
         for key, child in reversed(module._modules.items()):
             if child is not None:
