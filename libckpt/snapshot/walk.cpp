@@ -20,7 +20,7 @@ struct Damage {
 
 struct Walk {
   std::uint64_t file_bytes;
-  std::string damage;
+  Walked found;
 };
 
 // Fletcher-32, or what zlib writes behind each chunk (Adler-32). What this HDF5 cannot unpack (szip, those of plugins) it cannot
@@ -40,24 +40,45 @@ bool has_checksums_to_check(hid_t properties) {
 
 struct Grid {
   std::vector<hsize_t> shape, chunk;
+
+  double chunks() const {  // a damaged shape may claim any number
+    double count = 1;
+    for (std::size_t i = 0; i < shape.size(); ++i) count *= std::ceil(static_cast<double>(shape[i]) / static_cast<double>(chunk[i]));
+    return count;
+  }
 };
+
+Grid grid_of(hid_t space, hid_t properties) {
+  const int dimensions = must(H5Sget_simple_extent_ndims(space), "read a shape");
+  Grid grid{std::vector<hsize_t>(static_cast<std::size_t>(dimensions)), std::vector<hsize_t>(static_cast<std::size_t>(dimensions))};
+  H5Sget_simple_extent_dims(space, grid.shape.data(), nullptr);
+  if (H5Pget_chunk(properties, dimensions, grid.chunk.data()) != dimensions) throw Hdf5Failed("read its chunks");
+  return grid;
+}
+
+double stored_chunks(hid_t dataset, hid_t space) {
+  hsize_t stored = 0;
+  must(H5Dget_num_chunks(dataset, space, &stored), "read its chunks");
+  return static_cast<double>(stored);
+}
+
+// HDF5 gives an array its place when it is first written, chunk by chunk where it has chunks. (What the library itself says of those
+// depended on their compression before 1.14.)
+bool is_stored(hid_t dataset, hid_t space, hid_t properties) {
+  if (H5Pget_layout(properties) == H5D_CHUNKED) return stored_chunks(dataset, space) == grid_of(space, properties).chunks();
+  H5D_space_status_t status = H5D_SPACE_STATUS_ERROR;
+  must(H5Dget_space_status(dataset, &status), "read what of it is stored");
+  return status == H5D_SPACE_STATUS_ALLOCATED || H5Sget_simple_extent_npoints(space) == 0;
+}
 
 // Of an array of which nearly all chunks are there, and each fits into memory; else nothing: going over the places where nothing was
 // written would have no end.
-Grid grid_of(hid_t dataset, hid_t type, hid_t space, hid_t properties) {
-  const int dimensions = H5Sget_simple_extent_ndims(space);
-  if (dimensions <= 0 || H5Tis_variable_str(type) > 0 || H5Tdetect_class(type, H5T_VLEN) > 0) return {};
-  Grid grid{std::vector<hsize_t>(static_cast<std::size_t>(dimensions)), std::vector<hsize_t>(static_cast<std::size_t>(dimensions))};
-  H5Sget_simple_extent_dims(space, grid.shape.data(), nullptr);
-  hsize_t allocated = 0;
-  if (H5Pget_chunk(properties, dimensions, grid.chunk.data()) != dimensions || H5Dget_num_chunks(dataset, space, &allocated) < 0)
-    throw Hdf5Failed("read its chunks");
-  double chunks = 1, bytes = static_cast<double>(H5Tget_size(type));  // a damaged shape may claim any number
-  for (std::size_t i = 0; i < grid.shape.size(); ++i) {
-    chunks *= std::ceil(static_cast<double>(grid.shape[i]) / static_cast<double>(grid.chunk[i]));
-    bytes *= static_cast<double>(grid.chunk[i]);
-  }
-  return chunks <= 2 * static_cast<double>(allocated) + 1000 && bytes <= most_read_at_once ? grid : Grid{};
+Grid readable_grid_of(hid_t dataset, hid_t type, hid_t space, hid_t properties) {
+  if (H5Sget_simple_extent_ndims(space) <= 0 || H5Tis_variable_str(type) > 0 || H5Tdetect_class(type, H5T_VLEN) > 0) return {};
+  const Grid grid = grid_of(space, properties);
+  double bytes = static_cast<double>(H5Tget_size(type));
+  for (const hsize_t length : grid.chunk) bytes *= static_cast<double>(length);
+  return grid.chunks() <= 2 * stored_chunks(dataset, space) + 1000 && bytes <= most_read_at_once ? grid : Grid{};
 }
 
 // Each chunk once; a checksum that does not match makes the read fail.
@@ -79,14 +100,15 @@ void read_all(hid_t dataset, hid_t type, hid_t space, const Grid& grid) {
   }
 }
 
-void look_at_dataset(hid_t dataset, std::uint64_t file_bytes) {
+void look_at_dataset(hid_t dataset, Walk& walk) {
   const Hid type(H5Dget_type(dataset), "read a type"), space(H5Dget_space(dataset), "read a shape");
   const haddr_t offset = H5Dget_offset(dataset);
   const hsize_t stored = H5Dget_storage_size(dataset);
-  if (stored > file_bytes || (offset != HADDR_UNDEF && offset > file_bytes - stored))
+  if (stored > walk.file_bytes || (offset != HADDR_UNDEF && offset > walk.file_bytes - stored))
     throw Damage{"lies beyond the end of the file"};
   const Hid properties(H5Dget_create_plist(dataset), "read a dataset's properties");
-  if (has_checksums_to_check(properties)) read_all(dataset, type, space, grid_of(dataset, type, space, properties));
+  if (!is_stored(dataset, space, properties)) walk.found.is_all_stored = false;
+  if (has_checksums_to_check(properties)) read_all(dataset, type, space, readable_grid_of(dataset, type, space, properties));
 }
 
 herr_t look_at_attribute(hid_t object, const char* name, const H5A_info_t*, void*) {
@@ -95,9 +117,9 @@ herr_t look_at_attribute(hid_t object, const char* name, const H5A_info_t*, void
   return H5Aclose(attribute);
 }
 
-std::string damage_of_object(hid_t file, const char* name, std::uint64_t file_bytes) try {
+std::string damage_of_object(hid_t file, const char* name, Walk& walk) try {
   const Hid object(H5Oopen(file, name, H5P_DEFAULT), "open it");
-  if (H5Iget_type(object) == H5I_DATASET) look_at_dataset(object, file_bytes);
+  if (H5Iget_type(object) == H5I_DATASET) look_at_dataset(object, walk);
   if (H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, nullptr, look_at_attribute, nullptr) < 0)
     throw Hdf5Failed("read its attributes");
   return {};
@@ -110,23 +132,24 @@ std::string damage_of_object(hid_t file, const char* name, std::uint64_t file_by
 // No exception may pass through HDF5's frames: noexcept ends the process, which is made for that.
 herr_t look_at_object(hid_t file, const char* name, const ObjectInfo*, void* data) noexcept {
   Walk& walk = *static_cast<Walk*>(data);
-  walk.damage = damage_of_object(file, name, walk.file_bytes);
-  return walk.damage.empty() ? 0 : -1;
+  walk.found.damage = damage_of_object(file, name, walk);
+  return walk.found.damage.empty() ? 0 : -1;
 }
 
-std::string walk_over(Connection& connection, std::uint64_t file_bytes) try {
+Walked walk_over(Connection& connection, std::uint64_t file_bytes) try {
   const DriverAccess access(connection);
   const Hid file(H5Fopen("ckpt", H5F_ACC_RDONLY, access.list()), "open it");
-  Walk walk{file_bytes, ""};
+  Walk walk{file_bytes, {}};
   const int ended = visit_objects(file, look_at_object, &walk);
-  return ended < 0 && walk.damage.empty() ? "its objects cannot be listed" : walk.damage;
+  if (ended < 0 && walk.found.damage.empty()) walk.found.damage = "its objects cannot be listed";
+  return walk.found;
 } catch (const Hdf5Failed& failed) {
-  return failed.text();
+  return {failed.text()};
 }
 
 }  // namespace
 
-std::string damage_in_hdf5(io::FileSystem& fs, const std::string& path) {
+Walked walk_hdf5(io::FileSystem& fs, const std::string& path) {
   std::unique_ptr<io::File> file;
   std::uint64_t bytes = 0;
   int error = fs.open(path, io::OpenMode::read, 0, file);
@@ -134,9 +157,9 @@ std::string damage_in_hdf5(io::FileSystem& fs, const std::string& path) {
   if (error != 0) fail_io(error, "cannot read '{}'", path);
   const Hdf5Scope scope;
   Connection connection{*file};
-  const std::string damage = walk_over(connection, bytes);
+  const Walked walked = walk_over(connection, bytes);
   if (connection.error != 0) fail_io(connection.error, "cannot read '{}'", path);
-  return damage;
+  return walked;
 }
 
 }  // namespace ckpt::snapshot

@@ -8,8 +8,13 @@
 
 namespace ckpt::snapshot {
 
-// What is damaged: one line for people; empty: nothing that HDF5 can tell. The content of arrays with checksums
-// (Fletcher-32, zlib's) is read. HDF5 is not made for hostile files: call it in a process that may die.
-std::string damage_in_hdf5(io::FileSystem& fs, const std::string& path);
+struct Walked {
+  std::string damage;        // one line for people; empty: nothing that HDF5 can tell
+  bool is_all_stored = true; // false: an array has no place in the file, or not all of its chunks have: nobody has written it yet
+};
+
+// The content of arrays with checksums (Fletcher-32, zlib's) is read. HDF5 is not made for hostile files: call it in a process that
+// may die.
+Walked walk_hdf5(io::FileSystem& fs, const std::string& path);
 
 }  // namespace ckpt::snapshot

@@ -33,10 +33,10 @@ Finding examine_hdf5(io::FileSystem& fs, const std::string& path, Bytes& file) {
   if (const std::uint64_t end = end_in_superblock(file); end != file.size())
     throw Broken{fmt::format("it says that it ends at byte {}, it ends at {}: cut short, or not closed by who wrote it",
                              end, file.size())};
-  const std::string damage = snapshot::damage_in_hdf5(fs, path);
-  if (damage.empty()) return {Wholeness::whole, "HDF5", ""};
-  if (is_too_new(file, damage)) return {Wholeness::unknown, "HDF5", ""};
-  throw Broken{damage};
+  const auto [damage, is_all_stored] = snapshot::walk_hdf5(fs, path);
+  if (!damage.empty() && !is_too_new(file, damage)) throw Broken{damage};
+  // Until version 3 of the superblock a file that was flushed between two of its arrays looks like one that was closed.
+  return {damage.empty() && is_all_stored ? Wholeness::whole : Wholeness::unknown, "HDF5", ""};
 }
 
 }  // namespace ckpt::checkpoints

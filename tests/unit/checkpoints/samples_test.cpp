@@ -17,6 +17,7 @@ const std::vector<std::pair<std::string, std::string>> whole_files = {{"pytorch.
                                                                       {"checked.h5", "HDF5"},
                                                                       {"packed.h5", "HDF5"},
                                                                       {"zlib.h5", "HDF5"},
+                                                                      {"nothing-to-write.h5", "HDF5"},
                                                                       {"weights.safetensors", "safetensors"},
                                                                       {"array.npy", "NumPy"},
                                                                       {"objects.npy", "NumPy"},
@@ -129,6 +130,12 @@ TEST_CASE("no flipped byte makes a reader crash or read beyond the file") {
 
 TEST_CASE("a file of a newer HDF5 than ours is not called damaged") {
   CHECK(examine(CKPT_SAMPLES "/newest.h5").state != Wholeness::broken);
+}
+
+TEST_CASE("an HDF5 file with an array or a chunk that nobody has written yet does not tell that it is whole") {
+  const Finding finding = examine(std::string(CKPT_SAMPLES) + '/' + GENERATE("unwritten-array.h5", "unwritten-chunk.h5"));
+  CHECK(finding.state == Wholeness::unknown);
+  CHECK(finding.format == "HDF5");
 }
 
 TEST_CASE("of HDF5 checksums of metadata and Fletcher-32 are looked at") {

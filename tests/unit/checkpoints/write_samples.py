@@ -85,6 +85,16 @@ def arrays():
             file.attrs["epoch"] = 3
     with h5py.File(SAMPLES / "zlib.h5", "w") as file:
         file.create_dataset("values", data=values, chunks=(4, 3), compression="gzip")
+    with h5py.File(SAMPLES / "unwritten-array.h5", "w") as file:       # as a flush between its two arrays leaves it
+        file.create_dataset("values", data=values)
+        file.create_dataset("to-come", (6, 8), "<f4")
+    with h5py.File(SAMPLES / "unwritten-chunk.h5", "w") as file:
+        file.create_dataset("values", (6, 8), "<f4", chunks=(3, 8))[:3] = values[:3]
+    with h5py.File(SAMPLES / "nothing-to-write.h5", "w") as file:
+        file.create_dataset("empty", (0, 8), "<f4")
+        file.create_dataset("empty-so-far", (0, 8), "<f4", maxshape=(None, 8))
+        file["null"] = h5py.Empty("<f4")
+        file["one"] = 3
     with h5py.File(SAMPLES / "packed.h5", "w") as file:
         file.create_dataset("by-zlib", data=values, chunks=(3, 8), compression="gzip", fletcher32=True)
         file.create_dataset("by-plugin", data=values, chunks=(3, 8), fletcher32=True, **hdf5plugin.Blosc())
