@@ -13,7 +13,7 @@
 namespace ckpt::checkpoints {
 namespace {
 
-constexpr std::uint64_t head_bytes = 16;
+constexpr std::uint64_t head_bytes = 16, page = 4096;
 constexpr std::string_view name_of_manifest = "manifest.ocdbt";
 
 bool has_any_ending(std::string_view name, std::initializer_list<std::string_view> endings) {
@@ -50,7 +50,7 @@ bool is_old_tar(Bytes& file) {  // of the first PyTorch
 
 // These begin with more than a few bytes, and never with a page of zeros. A .ckpt is anybody's, but nobody's is as short as that.
 void check_begins(Bytes& file, const std::string& name, std::string_view head, int depth) {
-  constexpr std::size_t shortest = 8, shortest_of_any = 4, page = 4096;
+  constexpr std::size_t shortest = 8, shortest_of_any = 4;
   const bool has_mark = has_any_ending(name, {".pt", ".pth", ".pth.tar", ".h5", ".keras", ".npy", ".npz", ".safetensors"});
   const bool is_lost = has_mark && (head.size() < shortest || file.head(page).find_first_not_of('\0') == std::string::npos);
   const bool is_cut = name.ends_with(".distcp") && !head.empty() && head.size() < shortest_of_any;
@@ -58,6 +58,13 @@ void check_begins(Bytes& file, const std::string& name, std::string_view head, i
   const bool is_foreign = depth > 0 && is_by_torch(name) && !is_zip(head) && !is_pickle(head) && !is_old_tar(file);
   const bool is_no_manifest = name == name_of_manifest && !is_ocdbt(head);
   if (is_lost || is_short || is_foreign || is_no_manifest) throw Broken{"its beginning was never written, or is lost"};
+}
+
+// A file may get its full size first and be filled later, through a memory map say: a kill in between leaves zeros at its end.
+Finding unless_its_end_is_zeros(Finding finding, Bytes& file) {
+  if (file.size() <= page) return finding;
+  const bool is_zeros = file.read(file.size() - page, page, "end").find_first_not_of('\0') == std::string::npos;
+  return is_zeros ? Finding{Wholeness::unknown, finding.format, ""} : finding;
 }
 
 // What torch.save makes of each array, one behind the other; a planner of the user's own may write anything else.
@@ -79,8 +86,10 @@ Finding examine_file(io::FileSystem& fs, const std::string& path, int depth) {
   if (is_distributed) return examine_distributed_part(file, head);
   if (is_zip(head)) return examine_zip(file, name);
   if (is_hdf5(head)) return examine_hdf5(fs, path, file);
-  if (is_numpy(head)) return examine_numpy(file, name);
-  if (is_safetensors(head, name)) return examine_safetensors(file, name);
+  if (is_numpy(head) || is_safetensors(head, name)) {
+    const Finding finding = is_numpy(head) ? examine_numpy(file, name) : examine_safetensors(file, name);
+    return depth == 0 ? unless_its_end_is_zeros(finding, file) : finding;
+  }
   if (is_ocdbt(head)) return examine_ocdbt(file);
   if (is_pickle(head)) return examine_pickle(file);
   return {Wholeness::unknown, "unknown format", ""};

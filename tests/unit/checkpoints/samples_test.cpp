@@ -63,6 +63,19 @@ TEST_CASE("a file of which the end is not yet written is not whole") {
   if (!says_nothing_of_its_content) CHECK(examine(folder.path(name)).state == Wholeness::broken);
 }
 
+TEST_CASE("an array of which the last page is nothing but zeros does not tell that it was written to its end") {
+  const Folder folder;
+  const std::string head = "\x93NUMPY\x01" + std::string("\0", 1) + "v" + std::string("\0", 1) +
+                           "{'descr': '<f4', 'fortran_order': False, 'shape': (2000,), }" + std::string(57, ' ') + "\n";
+  const std::string tensor = R"({"a": {"dtype": "F32", "shape": [2000], "data_offsets": [0, 8000]}})";
+  const auto [name, beginning] = GENERATE_COPY(table<std::string, std::string>(
+      {{"a.npy", head}, {"a.safetensors", std::string(1, static_cast<char>(tensor.size())) + std::string(7, '\0') + tensor}}));
+  folder.write(name, beginning + std::string(8000 - 4096, 'x') + std::string(4096, '\0'));
+  CHECK(examine(folder.path(name)).state == Wholeness::unknown);
+  folder.write(name, beginning + std::string(8000 - 4096, 'x') + std::string(4095, '\0') + 'x');
+  CHECK(examine(folder.path(name)).state == Wholeness::whole);
+}
+
 TEST_CASE("a file of which a crash of the machine left zeros, or a few bytes, is broken whatever its format") {
   const Folder folder;
   const std::string name = GENERATE("x.pt", "x.h5", "x.keras", "x.npz", "x.npy", "x.safetensors");
