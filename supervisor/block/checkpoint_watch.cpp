@@ -91,10 +91,11 @@ void CheckpointWatch::note_doubtful(const Candidate& candidate, double since, bo
 }
 
 void CheckpointWatch::judge(const Candidate& candidate) {
-  auto keep = own_.keep;
-  if (keep) keep->even_if_unknown = does_not_change(candidate);
   judged_from_ = clock_.monotonic_seconds();
   judged_open_ = is_open_for_writing(candidate.path, descendants());     // who writes it may be dead when the answer comes
+  auto keep = own_.keep;
+  if (keep) keep->even_if_unknown = does_not_change(candidate);
+  if (keep) keep->is_open = judged_open_;
   judgement_ = std::make_unique<checkpoints::Judgement>(fs_, candidate, keep, own_.search.is_by_trainer);
 }
 
@@ -128,7 +129,8 @@ bool CheckpointWatch::take(const Judged& judged) {
     broken_.push_back(candidate);
     return false;
   }
-  if (judged.finding.state == Wholeness::unknown && !does_not_change(candidate)) {
+  const bool tells = judged.finding.state == Wholeness::whole && (judged.finding.by_checksum || !judged_open_);
+  if (!tells && !does_not_change(candidate)) {
     note_doubtful(candidate, judged_from_, judged_open_);
     return false;
   }

@@ -56,7 +56,7 @@ class CheckpointWatch {
   double shortest_interval() const;
 
  private:
-  struct Doubtful {  // its format does not tell whether it is whole
+  struct Doubtful {  // its format does not tell whether it is whole, or only that of what its program still has open
     checkpoints::Candidate candidate;  // as of the last look
     bool is_open;                      // for writing, then
     double since;                      // it is like that

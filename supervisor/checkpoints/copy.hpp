@@ -17,6 +17,7 @@ struct KeepRule {
   std::size_t most = 2;
   bool even_if_unknown = false;  // nobody is writing it
   std::uint32_t directory_permissions = 0700, file_permissions = 0600;
+  bool is_open = false;  // for writing: only checksums tell that it is whole all the same
 };
 
 // Synced, under a temporary name in that directory, which is made where it is missing. Throws Error.

@@ -93,11 +93,15 @@ Finding examine_copy(io::FileSystem& fs, const std::string& copy, const Candidat
   return {Wholeness::broken, "", "it was written anew while it was copied"};
 }
 
+bool may_be_copied(const Finding& finding, const KeepRule& rule) {
+  if (finding.state == Wholeness::unknown) return rule.even_if_unknown;
+  return finding.state == Wholeness::whole && (finding.by_checksum || !rule.is_open);
+}
+
 json judge(io::FileSystem& fs, const Candidate& candidate, const std::optional<KeepRule>& keep, bool is_by_trainer) {
   Finding finding = examine(fs, candidate.path, is_by_trainer);
   Copy copy;
-  if (keep && (finding.state == Wholeness::whole || (finding.state == Wholeness::unknown && keep->even_if_unknown)))
-    copy = try_to_copy(fs, candidate, *keep);
+  if (keep && may_be_copied(finding, *keep)) copy = try_to_copy(fs, candidate, *keep);
   if (!copy.path.empty()) finding = examine_copy(fs, copy.path, candidate);
   const bool is_broken = finding.state == Wholeness::broken;
   const std::uint32_t crc = is_broken ? 0 : crc_of_checkpoint(fs, copy.path.empty() ? candidate.path : copy.path);
@@ -108,6 +112,7 @@ json judge(io::FileSystem& fs, const Candidate& candidate, const std::optional<K
   return {{"state", state_names[static_cast<std::size_t>(finding.state)]},
           {"format", finding.format},
           {"reason", finding.reason},
+          {"by_checksum", finding.by_checksum},
           {"crc32c", crc},
           {"copy", is_broken ? "" : copy.path},
           {"why_no_copy", copy.why_none}};
@@ -205,7 +210,7 @@ Judged Judgement::answer() const {
   judged.finding = {state == "whole"    ? Wholeness::whole
                     : state == "broken" ? Wholeness::broken
                                         : Wholeness::unknown,
-                    rundir::text_in(text, "format"), rundir::text_in(text, "reason")};
+                    rundir::text_in(text, "format"), rundir::text_in(text, "reason"), text.value("by_checksum", json(false)) == true};
   judged.version = {candidate_, judged.finding.format,
                     static_cast<std::uint32_t>(rundir::count_in(text, "crc32c").value_or(0)),
                     rundir::text_in(text, "copy")};

@@ -81,6 +81,17 @@ TEST_CASE("a format that does not tell is copied only once nobody writes it") {
   CHECK(last.judge().version.copy == last.folder.path("kept/last.b0003-1.pt"));
 }
 
+TEST_CASE("what somebody has open for writing is copied only where checksums tell that it is whole") {
+  Last last;
+  last.rule.is_open = true;
+  const auto [sample, is_copied] = GENERATE(table<std::string, bool>({{"pytorch.pt", true}, {"model.h5", false}, {"array.npy", false}}));
+  last.folder.write("last.pt", read_sample(sample));
+  const Judged judged = last.judge();
+  CHECK(judged.finding.state == Wholeness::whole);
+  CHECK(judged.finding.by_checksum == is_copied);
+  CHECK(last.copies().size() == (is_copied ? 1 : 0));
+}
+
 TEST_CASE("a version of which no copy can be made is whole all the same, and the reason is told") {
   Last last;
   last.folder.write("last.pt", read_sample("pytorch.pt"));
