@@ -41,6 +41,7 @@ std::vector<Candidate> CheckpointWatch::list_new() {
   const auto& known = newest_ ? newest_ : own_.resume;
   const auto there = own_.search.pattern.list(fs_);
   has_matched_ = has_matched_ || !there.empty();
+  began_again_ = began_again_ || has_begun_again(there);
   std::vector<Candidate> all;
   for (const Candidate& candidate : there) {
     if (known && !comes_after(candidate, known->candidate)) break;
@@ -158,7 +159,6 @@ void CheckpointWatch::note_copy(const Judged& judged) {
 bool CheckpointWatch::settle(Ending ending) {
   judgement_.reset();
   broken_ = own_.broken;
-  began_again_ = !newest_ && has_lower_numbers();
   std::erase_if(doubtful_, [](const Doubtful& one) { return one.is_open; });
   const std::vector<Candidate> all = list_new();
   for (const Candidate& candidate : all) {
@@ -173,12 +173,10 @@ bool CheckpointWatch::settle(Ending ending) {
   return settle_for_copy();
 }
 
-bool CheckpointWatch::has_lower_numbers() const {
-  if (!own_.resume) return false;
-  const Candidate& before = own_.resume->candidate;
-  const auto there = own_.search.pattern.list(fs_);
-  return std::any_of(there.begin(), there.end(), [&](const Candidate& candidate) {
-    return candidate.order < before.order && candidate.modified > before.modified;
+// Whether or not it has come further since: what it went on from counted for nothing.
+bool CheckpointWatch::has_begun_again(const std::vector<Candidate>& there) const {
+  return own_.resume && std::any_of(there.begin(), there.end(), [&](const Candidate& candidate) {
+    return candidate.order < own_.resume->candidate.order && candidate.modified > own_.newest_before;
   });
 }
 
@@ -187,7 +185,8 @@ bool CheckpointWatch::settle_for_copy() {
   if (!own_.keep) return false;
   const auto copies = checkpoints::list_copies(fs_, own_.keep->directory, own_.search.pattern.text());
   if (copies.empty() || copies.front().order.front() != own_.keep->block) return false;
-  if (newest_ && newest_->copy == copies.front().path) return false;
+  const auto is_of_it = [&](const checkpoints::Version& one) { return one.copy == copies.front().path; };
+  if (std::any_of(whole_.begin(), whole_.end(), is_of_it)) return false;
   Candidate copy = copies.front();
   copy.order.clear();
   return take(checkpoints::Judgement(fs_, copy, std::nullopt).wait());

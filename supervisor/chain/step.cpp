@@ -149,7 +149,6 @@ Decision no_progress(const ChainFacts& facts, const BlockResult& last) {
     return {Action::stop, fmt::format("no progress: block {} had not ended {} after its stop signal, without a newer whole checkpoint than "
                                       "{}: let the program save and end faster, or make blocks longer", last.block,
                                       format_duration(last.stop_seconds), since)};
-  if (last.own_began_again) return {Action::stop, "no progress: " + lower_numbers(last)};
   std::string why = (last.keeps_own ? arithmetic_of_checkpoints : arithmetic)(facts.block_seconds, last.costs);
   if (why.empty()) why = first_one_does_not_fit(facts, last);
   return {Action::stop, fmt::format("no progress: block {} ended without a newer {} than {}{}{}", last.block,
@@ -226,11 +225,9 @@ Decision after_crash(const ChainFacts& facts, const BlockResult& last) {
     return {Action::fail, last.reason + "; " + checkpoints_are_lost};
   if (!something_to_resume(facts) && last.crash != CrashKind::device)   // a broken one shows at once
     return {Action::fail, fmt::format("{}; {}", last.reason, why_not_tried_again(last))};
-  if (const BlockResult* before = same_crash_before(facts.ended)) {
-    const std::string why = fmt::format("the same step failed twice: blocks {} and {} crashed {} ({})", before->block, last.block,
-                                        where_both_ended(last, *before), last.reason);
-    return {Action::stop, last.own_began_again ? fmt::format("{}; {}", why, lower_numbers(last)) : why};
-  }
+  if (const BlockResult* before = same_crash_before(facts.ended))
+    return {Action::stop, fmt::format("the same step failed twice: blocks {} and {} crashed {} ({})", before->block, last.block,
+                                      where_both_ended(last, *before), last.reason)};
   return {Action::retry, next_block(facts).reason};
 }
 
@@ -240,6 +237,7 @@ Decision decide_after(const ChainFacts& facts) {
   if (last.asked == StopCause::superseded)
     return {Action::superseded, "a newer block of this run has started elsewhere and goes on with it"};
   if (last.asked == StopCause::user) return {last.outcome == Outcome::stopped ? Action::leave : Action::fail, last.reason};
+  if (last.own_began_again) return {Action::stop, lower_numbers(last)};
   if (was_cut_short(last)) return next_block(facts);
   if (last.outcome == Outcome::stopped || time_was_up(last)) return after_stop(facts, last);
   return after_crash(facts, last);

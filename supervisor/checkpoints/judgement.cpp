@@ -93,6 +93,11 @@ Finding examine_copy(io::FileSystem& fs, const std::string& copy, const Candidat
   return {Wholeness::broken, "", "it was written anew while it was copied"};
 }
 
+std::string newest_copy(io::FileSystem& fs, const Candidate& candidate, const KeepRule& rule) {
+  const auto copies = list_copies(fs, rule.directory, candidate.path);
+  return copies.empty() ? "" : copies.front().path;
+}
+
 bool may_be_copied(const Finding& finding, const KeepRule& rule) {
   if (finding.state == Wholeness::unknown) return rule.even_if_unknown;
   return finding.state == Wholeness::whole && (finding.by_checksum || !rule.is_open);
@@ -115,7 +120,8 @@ json judge(io::FileSystem& fs, const Candidate& candidate, const std::optional<K
           {"by_checksum", finding.by_checksum},
           {"crc32c", crc},
           {"copy", is_broken ? "" : copy.path},
-          {"why_no_copy", copy.why_none}};
+          {"why_no_copy", copy.why_none},
+          {"older_copy", copy.why_none.empty() ? "" : newest_copy(fs, candidate, *keep)}};
 }
 
 // In the child; it may be ended at any moment.
@@ -153,8 +159,9 @@ std::string judge_as_text(io::FileSystem& fs, const Candidate& candidate, const 
 }  // namespace
 
 void warn_if_no_copy(const Judged& judged) {
-  if (!judged.why_no_copy.empty())
-    log_warning("no copy of '{}' is kept: {}; a kill while it is written anew would leave none", judged.version.path(), judged.why_no_copy);
+  if (judged.why_no_copy.empty()) return;
+  const std::string left = judged.older_copy.empty() ? "none" : fmt::format("only '{}', of an earlier version", judged.older_copy);
+  log_warning("no copy of '{}' is kept: {}; a kill while it is written anew would leave {}", judged.version.path(), judged.why_no_copy, left);
 }
 
 Judgement::Judgement(io::FileSystem& fs, const Candidate& candidate, const std::optional<KeepRule>& keep,
@@ -200,7 +207,7 @@ Judged Judgement::wait() {
 
 Judged Judgement::answer() const {
   const json text = json::parse(text_, nullptr, false);
-  Judged judged{{Wholeness::broken, "", "what reads it crashed: it is damaged"}, {candidate_, "", 0, ""}, ""};
+  Judged judged{{Wholeness::broken, "", "what reads it crashed: it is damaged"}, {candidate_, "", 0, ""}, "", ""};
   if (!text.is_object()) return judged;
   if (const std::string error = rundir::text_in(text, "error"); !error.empty()) {
     judged.finding.reason = error;
@@ -215,6 +222,7 @@ Judged Judgement::answer() const {
                     static_cast<std::uint32_t>(rundir::count_in(text, "crc32c").value_or(0)),
                     rundir::text_in(text, "copy")};
   judged.why_no_copy = rundir::text_in(text, "why_no_copy");
+  judged.older_copy = rundir::text_in(text, "older_copy");
   return judged;
 }
 

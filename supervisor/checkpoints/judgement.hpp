@@ -19,6 +19,7 @@ struct Judged {
   Finding finding;
   Version version;          // where it is broken, only which it is
   std::string why_no_copy;  // of one of which a copy was wanted
+  std::string older_copy;   // there, of an earlier version
 };
 
 void warn_if_no_copy(const Judged& judged);

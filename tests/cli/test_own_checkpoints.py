@@ -335,6 +335,36 @@ def test_numbers_that_come_again_are_progress_where_they_are_overwritten_and_tol
     assert "has lower numbers than m-5.txt (epoch 5), from which it went on" in again.stderr
 
 
+def test_numbers_that_begin_again_are_refused_also_where_the_block_came_further(tool, work):
+    done = tool("ckptrun", "-r", "t", "--latest", "m-{epoch}.txt", "--", "sh", "-c",
+                'save() { echo $$ > m-$1.txt; sleep 1.5; }; if [ -e m-3.txt ]; then save 2; rm m-2.txt; save 3; save 4; else save 3; fi; exit 85')
+    assert done.returncode == 124, done.stderr
+    assert "block 2 wrote has lower numbers than m-3.txt (epoch 3), from which it went on" in done.stderr
+
+
+OUTGROWS_ITS_COPIES = """
+import os, resource, sys, time, zipfile
+if os.environ.get("CKPT_RESUME"):
+    sys.exit(print("from", os.environ["CKPT_RESUME"].rpartition("/")[2]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+for size in 1000, 1000000:
+    with zipfile.ZipFile("next", "w") as archive:
+        archive.writestr("values", bytes(size))
+    os.rename("next", "last.npz")
+    time.sleep(3)
+time.sleep(60)
+"""
+
+
+def test_a_whole_version_without_a_copy_stays_the_newest_and_the_copy_that_a_kill_would_leave_is_named(tool, work, bin_directory):
+    limited = 'trap "" XFSZ; ulimit -S -f 100; exec "$@"'        # for the copies, as on a full disk
+    done = subprocess.run(["sh", "-c", limited, "sh", bin_directory / "ckptrun", "-r", "t", "--latest", "last.npz", "--block-time", "10s",
+                           "--stop", "deadline", "--", sys.executable, "-c", OUTGROWS_ITS_COPIES], text=True, capture_output=True)
+    assert done.stdout == "from last.npz\n", done.stderr
+    assert "stopped with last.npz" in done.stderr
+    assert f"would leave only '{work}/ckpt-runs/t/kept/checkpoints/last.b0001-1.npz', of an earlier version" in done.stderr
+
+
 def test_a_checkpoint_from_the_future_is_told(tool, work):
     (work / "a.state").write_text("epoch 1")
     os.utime(work / "a.state", (time.time() + 2.5 * 3600,) * 2)

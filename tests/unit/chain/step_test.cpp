@@ -557,23 +557,31 @@ TEST_CASE("own checkpoints: a pattern that nothing ever matched is told, rather 
   CHECK_FALSE(contains(decision.reason, "more often"));
 }
 
-TEST_CASE("own checkpoints: what was overlooked is told after a crash, too") {
+TEST_CASE("own checkpoints: that nothing matched is told after a crash, too") {
   Story story;
-  const auto crash = [&](bool matched) {
-    BlockResult& result = story.begin();
-    result.linked = false;
-    result.own_matched = matched;
-    result.keeps_own = story.facts.keeps_own = true;
-    result.own_began_again = matched;
-    result.own_from = result.own_newest = story.facts.checkpoint;
-    return story.end(Outcome::crashed);
-  };
-  CHECK(contains(crash(false).reason, "not tried again; nothing that --latest names was there"));
-  story.facts.checkpoint = version(9, 9);
-  crash(true);
-  const Decision decision = crash(true);
-  CHECK(decision.action == Action::stop);
-  CHECK(contains(decision.reason, "wrote has lower numbers than model.pt (epoch 9), from which it went on"));
+  BlockResult& result = story.begin();
+  result.linked = result.own_matched = false;
+  result.keeps_own = story.facts.keeps_own = true;
+  CHECK(contains(story.end(Outcome::crashed).reason, "not tried again; nothing that --latest names was there"));
+}
+
+TEST_CASE("own checkpoints: a block whose numbers began again is refused however it ended and however far it came, unless it is complete") {
+  Story story;
+  const auto [outcome, asked, epoch, action] = GENERATE(table<Outcome, StopCause, std::uint64_t, Action>(
+      {{Outcome::crashed, StopCause::nobody, 9, Action::stop},
+       {Outcome::stopped, StopCause::deadline, 12, Action::stop},
+       {Outcome::stopped, StopCause::job, 12, Action::stop},
+       {Outcome::stopped, StopCause::user, 12, Action::leave},
+       {Outcome::finished, StopCause::nobody, 12, Action::complete}}));
+  BlockResult& result = story.begin();
+  result.linked = false;
+  result.keeps_own = story.facts.keeps_own = result.own_began_again = true;
+  result.asked = asked;
+  result.own_from = version(9, 9);
+  story.facts.checkpoint = result.own_newest = version(epoch, 12);
+  const Decision decision = story.end(outcome);
+  CHECK(decision.action == action);
+  if (action == Action::stop) CHECK(contains(decision.reason, "wrote has lower numbers than model.pt (epoch 9), from which it went on"));
 }
 
 TEST_CASE("own checkpoints: a block that was killed while it stopped is followed by one, which has more time for that") {
