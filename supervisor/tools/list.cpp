@@ -7,8 +7,8 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/quantity.hpp"
-#include "checkpoints/choose.hpp"
 #include "io/publish.hpp"
+#include "tools/checkpoint_view.hpp"
 #include "tools/find_run.hpp"
 #include "tools/metrics.hpp"
 #include "tools/pick_snapshot.hpp"
@@ -123,7 +123,7 @@ struct Listing {   // everything in a run that holds state
   RunView view;
   std::vector<Kept> kept;
   std::vector<std::string> damaged;
-  std::vector<checkpoints::Candidate> own;   // checkpoints of the program's own making
+  CheckpointView own;   // checkpoints of the program's own making
 };
 
 std::uint64_t size_of(io::FileSystem& fs, const std::string& path) {
@@ -148,10 +148,11 @@ void print_table(io::FileSystem& fs, const Listing& listing) {
     table.add({file, "", "", format_size(size_of(fs, listing.view.layout.snapshots() + '/' + file)), "",
                Cell("damaged", Tone::bad)});
   }
-  for (const checkpoints::Candidate& own : listing.own) {
+  for (const checkpoints::Candidate& own : listing.own.listed) {
     const auto number = own.epoch ? own.epoch : own.step;
     table.add({own.path, number ? fmt::format("{}", *number) : "", "", format_size(own.bytes), age(own.modified),
-               Cell(&own == &listing.own.front() ? "newest" : "", Tone::good)});
+               listing.own.is_newer_than_known(own) ? Cell("not known to be whole", Tone::warning)
+                                                    : Cell(&own == &listing.own.newest() ? "newest" : "", Tone::good)});
   }
   if (table.empty()) fmt::print("no snapshots or checkpoints in {}\n", listing.view.layout.directory());
   else table.print();
@@ -171,16 +172,17 @@ Json to_json(io::FileSystem& fs, const Listing& listing) {
     const std::string path = listing.view.layout.snapshots() + '/' + file;
     damaged.push_back({{"file", path}, {"bytes", size_of(fs, path)}});
   }
-  for (const checkpoints::Candidate& own : listing.own) {
+  for (const checkpoints::Candidate& own : listing.own.listed) {
     checkpoints.push_back({{"file", own.path}, {"epoch", or_null(own.epoch)}, {"step", or_null(own.step)},
-                           {"bytes", own.bytes}, {"written", format_time(own.modified)}});
+                           {"bytes", own.bytes}, {"written", format_time(own.modified)},
+                           {"known_whole", listing.own.is_known_whole(own)}});
   }
   return {{"run", listing.view.name}, {"directory", listing.view.layout.directory()}, {"snapshots", snapshots},
           {"kept", kept}, {"damaged", damaged}, {"checkpoints", checkpoints}};
 }
 
 int list_snapshots(io::FileSystem& fs, const rundir::Layout& layout, Format format) {
-  Listing listing{view_run(fs, layout), {}, {}, checkpoints::list_of_run(fs, layout.directory())};
+  Listing listing{view_run(fs, layout), {}, {}, view_checkpoints(fs, layout)};
   const rundir::Catalog catalog(fs, layout, listing.view.permissions);
   for (const rundir::KeptEntry& entry : catalog.kept())
     listing.kept.push_back({entry, step_of_file(fs, entry.path)});

@@ -8,7 +8,7 @@
 
 #include "base/clock.hpp"
 #include "base/quantity.hpp"
-#include "checkpoints/choose.hpp"
+#include "tools/checkpoint_view.hpp"
 #include "tools/find_run.hpp"
 #include "tools/table.hpp"
 #include "tools/verbs.hpp"
@@ -94,9 +94,9 @@ Table table_of(const Situation& now) {
   if (now.block) table.add({"block", block_text(now)});
   else if (now.queue && now.queue->waiting.value_or(0) > 0) table.add({"block", fmt::format("none, {} waiting", *now.queue->waiting)});
   if (run.may_be_running()) table.add({"time left", time_left_text(now)});
-  const auto own = checkpoints::list_of_run(io::file_system(), run.layout.directory());
-  if (own.empty()) table.add({"snapshot", snapshot_text(run)});
-  else table.add({"checkpoint", checkpoint_text(own.front())});
+  const CheckpointView own = view_checkpoints(io::file_system(), run.layout);
+  if (own.listed.empty()) table.add({"snapshot", snapshot_text(run)});
+  else table.add({"checkpoint", checkpoint_text(own.newest())});
   if (now.block && now.block->snapshots > 0) {
     table.add({"stall", fmt::format("{} in {} of this block", format_duration(now.block->stall_seconds),
                                     count_of(now.block->snapshots, "save"))});

@@ -9,10 +9,10 @@
 #include "base/log.hpp"
 #include "base/parallel.hpp"
 #include "base/quantity.hpp"
-#include "chain/own_checkpoints.hpp"
 #include "checkpoints/choose.hpp"
 #include "checkpoints/judgement.hpp"
 #include "snapshot/reader.hpp"
+#include "tools/checkpoint_view.hpp"
 #include "tools/find_run.hpp"
 #include "tools/run_view.hpp"
 #include "tools/table.hpp"
@@ -50,8 +50,7 @@ struct Checked {
 // complete one needs none any more.
 void check_own(io::FileSystem& fs, const RunView& view, std::vector<Checked>& all) {
   const rundir::Layout& layout = view.layout;
-  const auto own = checkpoints::list_of_run(fs, layout.directory());
-  const auto seen = supervisor::read_seen_checkpoints(fs, layout).versions;
+  const auto [own, seen] = view_checkpoints(fs, layout);
   if (own.empty() && !seen.empty() && view.state != RunState::complete)
     all.push_back({layout.directory(), Result::damaged,
                    fmt::format("{}: its program had checkpoints and none is left", layout.directory())});

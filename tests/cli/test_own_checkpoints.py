@@ -504,6 +504,25 @@ def test_the_checkpoints_of_a_run_are_listed(training):
     assert "model-2.pt (epoch 2)" in training.tool("ckpt", "status", "t").stdout
 
 
+def test_a_torn_file_is_not_called_the_newest_checkpoint_of_a_run(training):
+    training.ckptrun(trainer=["--epochs", 2])
+    (training.checkpoints / "model-3.pt").write_bytes(b"PK torn")
+    assert "model-2.pt (epoch 2)" in training.tool("ckpt", "status", "t").stdout
+    ends = [line.rpartition("  ")[2].strip() for line in training.tool("ckpt", "ls", "t").stdout.splitlines()[1:3]]
+    assert ends == ["not known to be whole", "newest"]
+    of_run = json.loads(training.tool("ckpt", "ls", "t", "--json").stdout)
+    assert [one["known_whole"] for one in of_run["checkpoints"]][:2] == [False, True]
+
+
+def test_a_byte_that_the_disk_has_changed_is_found_by_verify_in_a_format_that_does_not_tell(tool, work):
+    tool("ckptrun", "-r", "t", "--latest", "m-{step}.state", "--", "sh", "-c", "echo state > m-1.state")
+    time_of_it = (work / "m-1.state").stat().st_mtime_ns
+    (work / "m-1.state").write_text("stats\n")
+    os.utime(work / "m-1.state", ns=(time_of_it, time_of_it))
+    done = tool("ckpt", "verify", "t")
+    assert done.returncode == 1 and "its bytes are not those that were found whole" in done.stdout, done.stdout
+
+
 def test_each_checkpoint_of_a_run_is_verified(training):
     training.ckptrun(trainer=["--epochs", 3])
     flipped, late = training.checkpoints / "model-2.pt", training.checkpoints / "model-9.pt"
