@@ -176,8 +176,15 @@ bool CheckpointWatch::settle(Ending ending) {
 // Whether or not it has come further since: what it went on from counted for nothing.
 bool CheckpointWatch::has_begun_again(const std::vector<Candidate>& there) const {
   return own_.resume && std::any_of(there.begin(), there.end(), [&](const Candidate& candidate) {
-    return candidate.order < own_.resume->candidate.order && candidate.modified > own_.newest_before;
+    const Candidate& before = own_.resume->candidate;
+    return candidate.order < before.order && candidate.modified > before.modified && is_written_by_block(candidate);
   });
+}
+
+// A directory that was there may be on its way out, which changes its time as well.
+bool CheckpointWatch::is_written_by_block(const Candidate& candidate) const {
+  const auto old = std::find_if(own_.there.begin(), own_.there.end(), [&](const Candidate& one) { return one.path == candidate.path; });
+  return old == own_.there.end() || (!old->same_version(candidate) && !io::is_directory(fs_, candidate.path));
 }
 
 // One that was made of what has been torn since, by a judgement that did not come to tell of it.

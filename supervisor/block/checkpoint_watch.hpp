@@ -22,7 +22,7 @@ struct OwnCheckpoints {
   std::vector<checkpoints::Candidate> broken;  // found so before it began
   std::optional<checkpoints::KeepRule> keep;   // of a file that is overwritten in place
   engine::Observations intervals;              // between two of them, seconds, as earlier blocks teach
-  double newest_before = -engine::no_limit;    // time of the newest file there when it began (wall seconds)
+  std::vector<checkpoints::Candidate> there;   // that the pattern named when it began
   double seconds_without_second = 0;           // that a block went on after its first one, and had no other; the longest
   engine::Observations stops;                  // how long the program took to end after its signal
   double stop_cut_off_seconds = 0;             // the same, of one that was killed since before it had; 0: none
@@ -71,6 +71,7 @@ class CheckpointWatch {
   bool does_not_change(const checkpoints::Candidate& candidate) const;
   bool settle_for_copy();
   bool has_begun_again(const std::vector<checkpoints::Candidate>& there) const;
+  bool is_written_by_block(const checkpoints::Candidate& candidate) const;
   void judge(const checkpoints::Candidate& candidate);
   void note_doubtful(const checkpoints::Candidate& candidate, double since, bool is_open);
   bool take(const checkpoints::Judged& judged);

@@ -244,7 +244,7 @@ void OwnCheckpointsOfRun::keep_what_it_goes_on_from(const OwnCheckpoints& own) c
 
 OwnCheckpoints OwnCheckpointsOfRun::for_block(std::uint64_t block, rundir::Permissions permissions,
                                               const std::optional<checkpoints::Version>& resume) const {
-  OwnCheckpoints own{*search_, resume, !doubt_.empty(), broken_, std::nullopt, seen_.intervals, newest_time(fs_, search_->pattern),
+  OwnCheckpoints own{*search_, resume, !doubt_.empty(), broken_, std::nullopt, seen_.intervals, search_->pattern.list(fs_),
                      seen_.seconds_without_second, seen_.stops, seen_.stop_cut_off_seconds};
   const std::size_t copies = options_.copies.value_or(search_->pattern.names_one_file() ? copies_by_default : 0);
   if (copies > 0)

@@ -342,6 +342,14 @@ def test_numbers_that_begin_again_are_refused_also_where_the_block_came_further(
     assert "block 2 wrote has lower numbers than m-3.txt (epoch 3), from which it went on" in done.stderr
 
 
+def test_an_older_checkpoint_that_is_being_removed_is_no_number_that_begins_again(tool, work):
+    done = tool("ckptrun", "-r", "t", "--latest", "c-{step}", "--", "sh", "-c",
+                'save() { mkdir c-$1; echo $$ > c-$1/a; echo $$ > c-$1/b; sleep 1; }; '
+                'if [ -e c-3 ]; then exit 0; elif [ -e c-2 ]; then rm c-1/a; sleep 2; rm -r c-1; save 3; else save 1; save 2; fi; exit 85')
+    assert done.returncode == 0, done.stderr
+    assert "block 3 starts from c-3" in done.stderr
+
+
 OUTGROWS_ITS_COPIES = """
 import os, resource, sys, time, zipfile
 if os.environ.get("CKPT_RESUME"):
