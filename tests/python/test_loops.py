@@ -152,6 +152,14 @@ def test_point_inside_a_loop_that_makes_points_is_refused(open_run):
             run.point()
 
 
+def test_point_in_steps_of_ones_own_inside_an_epoch_is_refused_since_a_resume_would_begin_them_anew(open_run):
+    run = open_run()
+    for _ in run.epochs(2):
+        for _ in range(3):
+            with pytest.raises(libckpt.Error, match=r"steps inside an epoch are run.batches\(range\(n\)\)"):
+                run.point()
+
+
 def test_what_the_epochs_first_lines_set_is_not_lost_to_a_resume(start):
     def body(run, use):
         for _ in run.epochs(2):

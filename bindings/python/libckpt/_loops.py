@@ -210,9 +210,10 @@ class Loops:
 
     def point(self) -> None:
         """A safe point of a loop of one's own: one more step is complete. ``while run.step < total: ...; run.point()``. Raises
-        Stopped when time is up, Error inside another loop of the run."""
-        if self._driver is not None:
-            raise Error("run.point() inside a loop over run.batches() or run.steps(): these make the safe points themselves")
+        Stopped when time is up, Error inside another loop of the run: steps inside an epoch are ``run.batches(range(n))``."""
+        if self._driver is not None or self._in_epoch:
+            raise Error("run.point() inside a loop over run.epochs(), run.batches() or run.steps(): these make the safe points themselves; "
+                        "steps inside an epoch are run.batches(range(n))")
         self._pending_random = None
         if not self._in_epoch:
             self._complete_epoch()       # whose batches() came before
