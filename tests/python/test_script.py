@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A script that was changed between two blocks, and a run that begins from another's snapshot."""
+import ast
+import re
 import subprocess
 
 import libckpt
@@ -99,6 +101,116 @@ def test_a_rate_that_a_later_schedule_of_a_sequence_will_compute_is_warned_of(op
     assert "'scheduler._schedulers.1' (CosineAnnealingLR) computes" in capfd.readouterr().err
 
 
+class Reduced:
+    """A rate that training has cut by hand, or a ReduceLROnPlateau has."""
+
+    def __init__(self, optimizer, **_):
+        self.optimizer = optimizer
+
+    def step(self, *_):
+        for group in self.optimizer.param_groups:
+            group["lr"] *= 0.5
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+SCHEDULES = torch.optim.lr_scheduler
+REDUCING = {
+    "ReduceLROnPlateau": lambda optimizer: SCHEDULES.ReduceLROnPlateau(optimizer, factor=0.5, patience=0),
+    "MultiplicativeLR": lambda optimizer: SCHEDULES.MultiplicativeLR(optimizer, lambda epoch: 0.5),
+    "one's own with base_lrs": WarmUp,
+    "one's own": Reduced,
+}
+
+
+@pytest.mark.parametrize("name", REDUCING)
+def test_the_word_for_a_changed_rate_is_the_rate_as_the_changed_script_would_have_it_by_now(name, open_run, capfd):
+    def given(lr):
+        model = nn.Linear(2, 2)
+        optimizer = torch.optim.AdamW(model.parameters(), lr)
+        return {"model": model, "optimizer": optimizer, "scheduler": REDUCING[name](optimizer)}
+
+    def step(made):
+        made["optimizer"].step()
+        made["scheduler"].step(*[1.0] if name == "ReduceLROnPlateau" else [])
+    first, fresh, second = given(0.1), given(0.3), given(0.3)
+    run = open_run(**first)
+    for _ in range(3):
+        step(first)
+        step(fresh)
+        run.point()
+    run._session.save(run.step)
+    run.close()
+    open_run(**given(0.3)).close()
+    word = ast.literal_eval(re.search(r"override=({.*?})\)", capfd.readouterr().err)[1])
+    open_run(**second, override=word)
+    for _ in range(3):
+        assert lr(second) == pytest.approx(lr(fresh))
+        step(second)
+        step(fresh)
+
+
+def test_a_changed_rate_of_a_script_that_has_no_schedule_any_more_is_told(open_run, capfd):
+    first = objects()
+    del first["scheduler"]
+    second = {"model": nn.Linear(2, 2)}
+    second["optimizer"] = torch.optim.AdamW(second["model"].parameters(), 0.5)
+    run = open_run(**first)
+    run._session.save(run.step)
+    run.close()
+    open_run(**second)
+    assert "'optimizer.lr': 0.5" in capfd.readouterr().err
+
+
+def one_cycle(steps, **options):
+    made = objects()
+    return made | {"scheduler": SCHEDULES.OneCycleLR(made["optimizer"], 0.1, total_steps=steps, **options)}
+
+
+@pytest.mark.parametrize("changed", [{"steps": 12}, {"steps": 8, "pct_start": 0.5}, {"steps": 8, "anneal_strategy": "linear"}])
+def test_a_changed_one_cycle_schedule_is_told_and_its_word_gives_what_the_changed_script_would_do(changed, open_run, capfd):
+    first, fresh, second = one_cycle(8), one_cycle(**changed), one_cycle(**changed)
+    train(open_run(**first), first, 3)
+    for _ in range(3):
+        fresh["scheduler"].step()
+    open_run(**one_cycle(**changed)).close()
+    word = ast.literal_eval(re.search(r"override=({.*?})\)", capfd.readouterr().err)[1])
+    open_run(**second, override=word)
+    for _ in range(changed["steps"] - 4):
+        fresh["scheduler"].step()
+        second["scheduler"].step()
+        assert lr(second) == pytest.approx(lr(fresh))
+
+
+def test_a_length_of_a_one_cycle_schedule_without_its_phases_is_refused_since_the_rate_would_rise_again(open_run):
+    first = one_cycle(8)
+    train(open_run(**first), first, 3)
+    with pytest.raises(ValueError, match="the last phase of scheduler would end at step 7 of 12; override scheduler.total_steps, "
+                                         r"scheduler._schedule_phases.1.end_step and"):
+        open_run(**one_cycle(12), override={"scheduler.total_steps": 12})
+
+
+@pytest.mark.parametrize("make", [
+    lambda optimizer, steps: SCHEDULES.LambdaLR(optimizer, lambda epoch: min(1, (epoch + 1) / steps)),
+    lambda optimizer, steps: type("WarmUp", (WarmUp,), {"get_lr": lambda self: [rate / steps for rate in self.base_lrs]})(optimizer),
+])
+def test_a_changed_function_of_a_schedule_is_told_to_count_at_once(make, open_run, capfd):
+    def given(steps):
+        made = objects()
+        return made | {"scheduler": make(made["optimizer"], steps)}
+    first = given(4)
+    train(open_run(**first), first)
+    open_run(**given(16))
+    said = capfd.readouterr().err
+    assert "the script changed what 'scheduler' (" in said and "(optimizer.lr 0.025 -> 0.00625 at its start)" in said
+    assert "functions are in no snapshot, so that the script's count from the schedule's next step on" in said
+    assert "its own values" not in said
+
+
 @pytest.mark.parametrize("key, value", [("optimizer.lr", ".01"), ("optimizer.lr", True), ("optimizer.amsgrad", 1), ("optimizer.betas", 0.9)])
 def test_an_override_of_another_type_is_refused(key, value, open_run):
     with pytest.raises(TypeError, match="is of another type"):
@@ -132,6 +244,15 @@ def test_a_number_that_run_was_given_is_told_when_the_script_changes_it_and_may_
     assert second.vars == {"rate": 0.5, "seen": 7}
     assert "the script changed (vars.rate 0.5 -> 0.1)" in capfd.readouterr().err
     assert open_run(rate=0.1, seen=0, override={"vars.rate": 0.1}).vars == {"rate": 0.1, "seen": 7}
+
+
+def test_what_is_called_lr_and_is_no_rate_is_told_as_the_script_says_it(open_run, capfd):
+    first = open_run(lr="high")
+    first.vars["lr"] = "low"
+    first._session.save(first.step)
+    first.close()
+    open_run(lr="none")
+    assert "(vars.lr 'high' -> 'none')" in (said := capfd.readouterr().err) and "override={'vars.lr': 'none'}" in said
 
 
 def test_what_to_begin_from_is_named_with_the_snapshot(open_run):

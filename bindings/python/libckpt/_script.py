@@ -8,7 +8,7 @@ import json
 import os
 import shlex
 from collections import Counter
-from typing import Any, NoReturn
+from typing import Any, Iterator, NoReturn
 
 from ._optimizer import Optimizer
 from ._plain import StateDict
@@ -83,7 +83,8 @@ def _of_dict(name, values):
     return found
 
 
-SCRIPTS_OWN = ("_milestones", "_schedulers")       # of torch's SequentialLR and ChainedScheduler: what the script says, all the same
+# Of torch's SequentialLR, ChainedScheduler and OneCycleLR: what the script says, all the same.
+SCRIPTS_OWN = ("_milestones", "_schedulers", "_schedule_phases", "_anneal_func_type")
 
 
 def is_plain(value) -> bool:
@@ -108,13 +109,21 @@ def differs(one, other) -> bool:
     return one != other and repr(one) != repr(other)
 
 
+def _differing(saved: dict, now: dict) -> list[str]:
+    return [key for key in now if key in saved and differs(now[key], saved[key])]
+
+
 def tell_differences(objects: dict, saved: dict, now: dict, override: set):
     """One line with what the script says differently and the word that makes it count."""
-    changed = {key: now[key] for key in now if key in saved and differs(now[key], saved[key]) and key not in override}
+    changed = {key: now[key] for key in _differing(saved, now) if key not in override}
     for key in [key for key in changed if key.rpartition(".")[2] == GROUPS]:
         name, count = key.rpartition(".")[0], changed.pop(key)
         warn(f"the script makes {count} param_groups in '{name}', the run goes on with the {saved[key]} that it has, and their values; to take "
              f"the script's begin a new run with the weights of this one: Run(..., init_from=PATH, only=[\"model\"])")
+    for schedule, rates in _rates_by_code(objects, saved, now, changed).items():
+        lines = ", ".join(f"{key} {saved[key]!r} -> {changed.pop(key)!r}" for key in rates)
+        say(f"the script changed what {schedule} computes ({lines} at its start): functions are in no snapshot, so that the script's count "
+            "from the schedule's next step on")
     if not changed:
         return
     lines = ", ".join(f"{key} {saved[key]!r} -> {value!r}" for key, value in changed.items())
@@ -125,18 +134,49 @@ def tell_differences(objects: dict, saved: dict, now: dict, override: set):
 
 
 def _to_take(objects, key, saved, now):
-    """(key, value) of the override, if one would do. A learning rate under a schedule is not what the script began with: it changes as the rate does
-    from which the schedule computes it."""
+    """(key, value) of the override, if one would do. A learning rate is by now not what the script began with: it changes as the rate does
+    from which a schedule computes it, or which it has reduced."""
     if now[key] and _missing_state(objects, key):
         return None
-    of_group, _, last = key.rpartition(".")
-    first = f"{of_group}.initial_lr"
-    if last != "lr" or first not in now or first not in saved:
+    if not _is_rate(key):
         return key, now[key]
-    if not differs(now[first], saved[first]) or not saved[first]:
+    first = _first_rate(key, saved, now)
+    if not differs(now[first], saved[first]):
         return None              # a warm-up of another length, say
     holders, name, _ = _holders(objects, key)
-    return key, float(f"{plain(holders[0][name]) * now[first] / saved[first]:.12g}")
+    by_now = plain(holders[0][name])
+    are_rates = {type(one) for one in (by_now, now[first], saved[first])} <= {int, float}
+    if first == key and (by_now in (0, saved[key]) or not are_rates):
+        return key, now[key]
+    if not saved[first]:
+        return None
+    return key, float(f"{by_now * now[first] / saved[first]:.12g}")
+
+
+def _is_rate(key) -> bool:
+    return key.rpartition(".")[2] == "lr"
+
+
+def _first_rate(key, saved, now) -> str:
+    """What a schedule computes it from, where there is one, then and now."""
+    first = f"{key.rpartition('.')[0]}.initial_lr"
+    return first if first in saved and first in now else key
+
+
+def _rates_by_code(objects, saved, now, changed) -> dict[str, list[str]]:
+    """schedule -> the learning rates that its own code makes otherwise at its start: neither the rate from which it computes them nor a
+    value of its own has changed."""
+    found: dict[str, list[str]] = {}
+    differing = _differing(saved, now)
+    for key in filter(_is_rate, changed):
+        if _first_rate(key, saved, now) in differing:
+            continue
+        for place, schedule in _schedules_of(objects, key):
+            has_code = hasattr(schedule, "lr_lambdas") or not type(schedule).__module__.startswith("torch.")
+            if has_code and not any(other.startswith(place + ".") for other in differing):
+                found.setdefault(f"'{place}' ({type(schedule).__name__})", []).append(key)
+                break
+    return found
 
 
 def apply_override(objects: dict, override: dict, done: dict) -> tuple[dict, dict]:
@@ -149,6 +189,8 @@ def apply_override(objects: dict, override: dict, done: dict) -> tuple[dict, dic
         if value and (missing := _missing_state(objects, key)):
             raise ValueError(f"override: {key} needs '{missing}' of each parameter, which is kept only where it was on from the beginning; "
                              "start a new run with the weights of this one: Run(..., init_from=PATH, only=[\"model\"])")
+    for place in {place for key in due if (place := _one_cycle_of(key))}:
+        _check_phases(objects, place, due)
     set_again(objects, due)
     for key, value in due.items():
         say(f"override: {key} = {value!r}")
@@ -173,6 +215,27 @@ def _check_type(key, old, value):
         raise ValueError(f"override: {key} has {len(old)} values, {plain(old)!r}, and {value!r} has {len(given)}")
 
 
+PHASES = "_schedule_phases"      # of torch's OneCycleLR: what it has worked out from its length
+
+
+def _one_cycle_of(key) -> str | None:
+    """The place of a schedule whose length, or phases, this names."""
+    place, found, _ = key.partition(f".{PHASES}.")
+    return place if found else key.rpartition(".")[0] if key.endswith(".total_steps") else None
+
+
+def _check_phases(objects, place, due):
+    """Where the last phase ends before the schedule does, the rate would rise once more after its end."""
+    holders, _, _ = _holders(objects, f"{place}.total_steps")
+    if not (phases := holders[0].get(PHASES)):
+        return
+    last = f"{place}.{PHASES}.{len(phases) - 1}.end_step"
+    total, end = due.get(f"{place}.total_steps", holders[0]["total_steps"]), due.get(last, phases[-1]["end_step"])
+    if end != total - 1:
+        raise ValueError(f"override: the last phase of {place} would end at step {end} of {total}; override {place}.total_steps, {last} and "
+                         f"the end_step of the phases before it together, as the script has them")
+
+
 NEEDS = {"amsgrad": "max_exp_avg_sq", "centered": "grad_avg", "momentum": "momentum_buffer"}
 
 
@@ -194,18 +257,23 @@ COMPUTED_FROM = {"CyclicLR": "{0}.base_lrs and {1}.max_lr", "OneCycleLR": "{1}.i
 
 
 def _tell_if_undone(objects, key, override):
-    of_group, _, last = key.rpartition(".")
-    if last != "lr":
+    if not _is_rate(key):
         return
+    of_group = key.rpartition(".")[0]
+    for place, schedule in _schedules_of(objects, key):
+        words = _computed_from(schedule, place, of_group)
+        if words and not any(word in override for word in words.replace(" and ", ", ").split(", ")):
+            warn(f"'{place}' ({type(schedule).__name__}) computes the learning rate anew, so that {key} lasts until its next step; "
+                 f"override {words} as well")
+
+
+def _schedules_of(objects, key) -> Iterator[tuple[str, Any]]:
+    """(place, schedule) of those that set this learning rate."""
+    groups = _holders(objects, key)[0]
     for name, schedule in objects.items():
-        if not any(group is holder for holder in _holders(objects, key)[0]
-                   for group in getattr(getattr(schedule, "optimizer", None), "param_groups", ())):
-            continue
-        for place, inner in _schedules_in(name, schedule):
-            words = _computed_from(inner, place, of_group)
-            if words and not any(word in override for word in words.replace(" and ", ", ").split(", ")):
-                warn(f"'{place}' ({type(inner).__name__}) computes the learning rate anew, so that {key} lasts until its next step; "
-                     f"override {words} as well")
+        its_groups = getattr(getattr(schedule, "optimizer", None), "param_groups", ())
+        if any(group is one for one in groups for group in its_groups):
+            yield from _schedules_in(name, schedule)
 
 
 def _schedules_in(name, schedule):
