@@ -35,6 +35,8 @@ std::string remedy(const Lost& one) {
   if (kind == "generator")
     return fmt::format("a random generator of its own: give it to Run(..., {}={})", last_part(one.name), one.name);
   if (inside) return "give what holds it a state_dict() and a load_state_dict(), and Run(...) that object";
+  if (one.rebound && (kind == "array" || kind == "container"))
+    return fmt::format("the loop makes another object of it, so put it into run.vars: run.vars[\"{}\"]", one.name);
   if (kind == "number" || kind == "text") return fmt::format("put it into run.vars: run.vars[\"{}\"]", one.name);
   return fmt::format("give it to Run(..., {0}={0})", last_part(one.name));
 }
@@ -99,13 +101,19 @@ bool only_random_numbers_differ(const StateDifference& state) {
          });
 }
 
-// Nearly every loop leaves gradients behind, so they are named only where nothing else explains.
+// Nearly every loop leaves gradients behind, so they are named only where nothing else explains, and where the step after the stop adds
+// to them: after a zero_grad() it makes others.
 std::vector<std::string> gradients_at_stop(const Findings& found) {
   std::vector<std::string> lines;
-  if (const Variables* stopped = found.resumed.at("point", 1, found.stopped_at))
-    for (const auto& [name, variable] : *stopped)
-      if (variable.kind == "gradients")
-        lines.push_back(name + ", which are not saved: a loop that sums them over batches needs run.batches(..., accumulate=N)");
+  const Variables* const stopped = found.resumed.at("point", 1, found.stopped_at);
+  const Variables* const next = found.straight.at("point", 1, found.stopped_at + 1);
+  if (!stopped) return lines;
+  for (const auto& [name, variable] : *stopped) {
+    if (variable.kind != "gradients") continue;
+    const auto after = next ? next->find(name) : Variables::const_iterator{};
+    if (!next || after == next->end() || !after->second.rebound)
+      lines.push_back(name + ", which are not saved: a loop that sums them over batches needs run.batches(..., accumulate=N)");
+  }
   return lines;
 }
 

@@ -15,7 +15,7 @@ using rundir::text_in;
 
 Variable variable_of(const nlohmann::json& json) {
   return {text_in(json, "digest"), text_in(json, "shown"), text_in(json, "kind"), text_in(json, "file"),
-          text_in(json, "function"), count_in(json, "line").value_or(0)};
+          text_in(json, "function"), count_in(json, "line").value_or(0), json.value("rebound", false)};
 }
 
 bool same_in(const std::string& name, const Variables* one, const Variables* other) {
@@ -74,6 +74,13 @@ const Variables* Record::at(const std::string& moment, std::uint64_t block, std:
   return found ? &found->variables : nullptr;
 }
 
+bool Record::rebinds(const std::string& name) const {
+  return std::ranges::any_of(moments, [&](const Moment& one) {
+    const auto found = one.variables.find(name);
+    return one.block == 1 && found != one.variables.end() && found->second.rebound;
+  });
+}
+
 Record read_record(io::FileSystem& fs, const std::string& path) {
   Record record;
   for (const nlohmann::json& line : rundir::read_ledger(fs, path)) {
@@ -99,6 +106,7 @@ std::vector<Lost> lost_variables(const Record& straight, const Record& resumed, 
   for (Lost& one : candidates(straight, resumed, stopped_at)) {
     if (!same_in(one.name, straight.at("point", 1, stopped_at), resumed.at("point", 1, stopped_at))) continue;
     one.at_end = !same_in(one.name, straight.last(), resumed.last());
+    one.rebound = straight.rebinds(one.name);
     if (!is_part_of(one.name, found)) found.push_back(std::move(one));
   }
   std::stable_partition(found.begin(), found.end(), [](const Lost& one) { return one.at_end; });

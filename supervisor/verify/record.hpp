@@ -17,6 +17,7 @@ struct Variable {
   std::string kind;                      // "number", "array", "generator", …
   std::string file, function;            // where it lives
   std::uint64_t line = 0;                // where it gets a value; 0: not seen
+  bool rebound = false;                  // another object than at the moment before
 };
 using Variables = std::map<std::string, Variable>;
 
@@ -33,6 +34,8 @@ struct Record {
 
   const Variables* at(const std::string& moment, std::uint64_t block, std::uint64_t step) const;   // null: not there
   const Moment* moment_at(const std::string& name, std::uint64_t block, std::uint64_t step) const;
+  // Whether the loop makes another object of it, as far as the first block shows.
+  bool rebinds(const std::string& name) const;
   const Variables* last() const { return moments.empty() ? nullptr : &moments.back().variables; }
 };
 Record read_record(io::FileSystem& fs, const std::string& path);
@@ -49,6 +52,7 @@ std::vector<Difference> differences(const Variables& before, const Variables& af
 struct Lost : Difference {
   bool counts = false;                   // a number that the loop itself gives: enumerate()
   bool at_end = false;                   // still another one at the end
+  bool rebound = false;                  // the loop makes another object of it: what Run was given is not that
 };
 // `straight` and `resumed` are the same program; the latter's first block ended at `stopped_at`. What differs already before
 // that is nobody's fault here (times, say), and is left out.

@@ -107,6 +107,13 @@ FAULTS = {
                           program("w += noise.random(3)", before="noise = np.random.default_rng(5)")),
     "an array": ("momentum", "Run(..., momentum=momentum)",
                  program("momentum += x; w += momentum", before="momentum = np.zeros(3)")),
+    "an array that is another object in each step": ("hidden", 'put it into run.vars: run.vars["hidden"]',
+                                                     program("hidden = hidden + x; w += hidden", before="hidden = np.zeros(3)")),
+    "an array that Run was given and that is another object since": (
+        "hidden", 'put it into run.vars: run.vars["hidden"]',
+        program("hidden = hidden + x; w += hidden", before="hidden = np.zeros(3)", given=", hidden=hidden")),
+    "a tuple of arrays": ("hidden", 'put it into run.vars: run.vars["hidden"]',
+                          program("hidden = hidden[0] + x, x; w += hidden[0]", before="hidden = np.zeros(3), np.zeros(3)")),
     "a list": ("past", "give it to Run", program("past.append(x); w += sum(past)", before="past = []")),
     "an attribute of an object": ("trainer.level", "state_dict() and a load_state_dict()",
                                   program("w += trainer.step(x)", module=TRAINER, before="trainer = Trainer()")),
@@ -168,6 +175,27 @@ def test_gradients_that_are_summed_over_batches_are_named(verify):
     code, told = verify(GRADIENTS)
     assert (code, told["verdict"]) == (1, "differs")
     assert "gradients of model" in told["causes"][0] and "accumulate=N" in told["causes"][0]
+
+
+ANEW = """
+import torch
+from libckpt import Run
+torch.manual_seed(1)
+model = torch.nn.Linear(3, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+run = Run(model=model, optimizer=optimizer)
+for epoch in run.epochs(3):
+    for number, x in enumerate(run.batches(torch.ones(6, 3)), run.batch):
+        optimizer.zero_grad()
+        (model(x).sum() * (1 + run.block)).backward()
+        optimizer.step()
+"""
+
+
+def test_gradients_that_the_loop_makes_anew_in_each_step_are_not_named_for_a_fault_that_nothing_shows(verify):
+    code, told = verify(ANEW)
+    assert (code, told["verdict"]) == (1, "differs")
+    assert len(told["causes"]) == 1 and told["causes"][0].startswith("nothing that the script's variables show")
 
 
 UNSTEADY = {

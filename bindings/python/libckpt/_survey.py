@@ -9,7 +9,8 @@ import os
 import sys
 import types
 import warnings
-from typing import Any, Iterator
+import weakref
+from typing import Any, Callable, Iterator
 
 from . import _source
 from ._arrays import memory_of
@@ -22,13 +23,15 @@ DEEPEST, MOST = 6, 5000          # objects in objects; variables at one point
 LONGEST_SHOWN = 40
 KINDS = {"$random": "generator", "$numpy_generator": "generator", "$torch_generator": "generator", "$tensor": "array",
          "$numpy": "array", "$memory": "array", "$object": "object", "$optimizer": "object", "$module": "object"}
+CAN_BE_MADE_ANEW = ("array", "container")       # by a loop, although Run was given the one that was there
 
 
 class Survey:
     """One look at everything that the script's frames and modules hold. What the run saves is left out by the identity of its
     arrays: they are compared anyhow, and may be large."""
 
-    def __init__(self, run):
+    def __init__(self, run, last_seen: dict[str, Callable]):
+        self._last_seen = last_seen                   # of the look before: the object that each variable held
         self.variables: dict[str, dict] = {}
         self._saved = run._state.write({})[0]
         self._registered = {id(value) for value in run._state.objects.values()}
@@ -42,11 +45,20 @@ class Survey:
         self._note_gradients(run._state.objects)
 
     def _note_gradients(self, objects):
-        """Which modules have gradients: they are not saved, and not compared, since most loops leave some behind."""
+        """Which modules have gradients: they are not saved, and not compared, since most loops leave some behind. zero_grad() lets the
+        next backward() make others."""
         for name, value in objects.items():
-            if is_module(value) and any(p.grad is not None and bool(p.grad.any()) for p in value.parameters()):
-                self.variables[f"gradients of {name}"] = {"digest": "", "shown": "", "kind": "gradients", "file": "", "function": "",
-                                                          "line": 0}
+            gradients = [p.grad for p in value.parameters() if p.grad is not None and bool(p.grad.any())] if is_module(value) else []
+            if gradients:
+                key = f"gradients of {name}"
+                self.variables[key] = {"digest": "", "shown": "", "kind": "gradients", "file": "", "function": "", "line": 0,
+                                       "rebound": self._is_rebound(key, gradients[0])}
+
+    def _is_rebound(self, key, value) -> bool:
+        """Whether the variable holds another object than at the look before: Run would go on saving the one that it was given."""
+        before = self._last_seen.get(key)
+        self._last_seen[key] = reference(value)
+        return before is not None and before() is not value
 
     def _scopes(self) -> Iterator[tuple[str, dict, tuple[str, str]]]:
         """(prefix of the names, variables, (file, function)): frames from the inside out, then modules."""
@@ -72,12 +84,12 @@ class Survey:
             return
         for part, inner in self._parts(value):
             self._look(name + part, inner, origin, depth + 1)
-        if id(value) in self._registered or isinstance(value, type) or hasattr(value, "batch_sampler"):
+        if id(value) in self._registered and kind_name(value) not in CAN_BE_MADE_ANEW or isinstance(value, type) or hasattr(value, "batch_sampler"):
             return
         key = name if name not in self.variables else f"{name} in {origin[1] or os.path.basename(origin[0])}"
         if digest := self._digest(value):
             self.variables[key] = {"digest": digest, "shown": shown(value), "kind": kind_name(value), "file": origin[0],
-                                   "function": origin[1], "line": line_that_sets(origin[0], name)}
+                                   "function": origin[1], "line": line_that_sets(origin[0], name), "rebound": self._is_rebound(key, value)}
 
     def _parts(self, value) -> Iterator[tuple[str, Any]]:
         """What an object holds that is no array and no plain value: attributes, a closure's variables, a generator's."""
@@ -125,6 +137,14 @@ class Survey:
         except Exception:        # it cannot be saved now
             return None
         return content.hexdigest()
+
+
+def reference(value) -> Callable:
+    """An object that is gone leaves its identity to another; a weak reference does not keep what is large, workers, or a graph."""
+    try:
+        return weakref.ref(value)
+    except TypeError:            # a tuple, say
+        return lambda: value
 
 
 def place_of(cycle) -> str | None:

@@ -57,6 +57,7 @@ class Record:
     def __init__(self, run, path):
         self._run, self._path = run, path
         self._ended = False
+        self._last_seen: dict = {}
 
     def before(self, method, moment):
         def call(*arguments, **options):
@@ -69,6 +70,6 @@ class Record:
     def _note(self, moment):
         from ._survey import Survey      # what it needs is not loaded for nothing
         in_epoch = any(not feed.complete for feed in self._run._feeds.values())
-        line = {"block": self._run.block, "step": self._run.step, "moment": moment, "in_epoch": in_epoch, "variables": Survey(self._run).variables}
+        line = {"block": self._run.block, "step": self._run.step, "moment": moment, "in_epoch": in_epoch, "variables": Survey(self._run, self._last_seen).variables}
         with open(self._path, "a") as file:
             file.write(json.dumps(line) + "\n")
