@@ -117,12 +117,22 @@ std::vector<std::string> gradients_at_stop(const Findings& found) {
   return lines;
 }
 
+// What is at fault where the loader gives other batches after a resume. Workers that stay are other processes.
+std::string of_other_batches(const Findings& found, std::uint64_t step) {
+  const std::string what = fmt::format("the batch of step {} is another one than without a stop", step);
+  if (const Variables* stopped = found.resumed.at("point", 1, found.stopped_at))
+    for (const auto& [name, variable] : *stopped)
+      if (variable.kind == "workers")
+        return fmt::format("{}: the {} are persistent, and the random numbers that they draw are not restored: "
+                           "persistent_workers=False; where they draw none, its order depends on something that Run was not given",
+                           what, name);
+  return fmt::format("the order of the data is not restored: {}; it depends on something that Run was not given", what);
+}
+
 std::vector<std::string> causes_of_resume(const Findings& found) {
   std::vector<std::string> lines;
   for (const Lost& one : suspects(found)) lines.push_back(describe(one));
-  if (const auto step = step_of_another_batch(found))
-    lines.push_back(fmt::format("the order of the data is not restored: the batch of step {} is another one than without a "
-                                "stop; it depends on something that Run was not given", *step));
+  if (const auto step = step_of_another_batch(found)) lines.push_back(of_other_batches(found, *step));
   if (!lines.empty()) return lines;
   if (found.straight.moments.empty())
     return {"an array or a value that changes is not registered (ckpt_add, ckpt_set); the state of random numbers is one, too"};

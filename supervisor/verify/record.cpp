@@ -109,6 +109,7 @@ std::vector<Lost> lost_variables(const Record& straight, const Record& resumed, 
     one.rebound = straight.rebinds(one.name);
     if (!is_part_of(one.name, found)) found.push_back(std::move(one));
   }
+  std::stable_partition(found.begin(), found.end(), [](const Lost& one) { return one.before.kind == "generator"; });   // others follow from it
   std::stable_partition(found.begin(), found.end(), [](const Lost& one) { return one.at_end; });
   return found;
 }

@@ -64,15 +64,32 @@ class Check {
   }
 
   void warn_of_what_was_not_tried(const Trial& straight, const Trial& resumed) {
-    const Moment* const stop = resumed.record.moment_at("point", 1, resumed.stopped_at);
-    const bool has_middle = std::ranges::any_of(straight.record.moments, [](const Moment& one) { return one.name == "point" && one.in_epoch; });
-    if (stop && !stop->in_epoch && has_middle)
-      log_warning("the stop after {} fell on the end of an epoch: going on in the middle of one was not tried; --steps {} tries that",
-                  count_of(half_, "step"), 2 * half_ + 2);
+    if (const auto epoch_end = end_of_first_epoch(straight.record)) {
+      if (resumed.stopped_at < *epoch_end)
+        log_warning("the stop after {} lay in the first epoch: going on in a later one was not tried; --steps {} tries that",
+                    count_of(half_, "step"), 2 * (*epoch_end + 1));
+      else if (ends_an_epoch(resumed))
+        log_warning("the stop after {} fell on the end of an epoch: going on in the middle of one was not tried; --steps {} tries that",
+                    count_of(half_, "step"), 2 * (half_ + 1));
+    }
     const auto progress = tools::last_progress(fs_, rundir::Layout(straight.directory), straight.blocks);
     if (progress && progress->unit == "epoch" && progress->done < 1)
       log_warning("no epoch ended in these {}: what comes at the end of one (a schedule, patience, a validation) was not tried; "
                   "--steps with more than an epoch has tries it as well", count_of(2 * half_, "step"));
+  }
+
+  static bool ends_an_epoch(const Trial& resumed) {
+    const Moment* const stop = resumed.record.moment_at("point", 1, resumed.stopped_at);
+    return stop && !stop->in_epoch;
+  }
+
+  // Its step; none where safe points are at the ends of epochs only.
+  static std::optional<std::uint64_t> end_of_first_epoch(const Record& record) {
+    const auto ends = [](const Moment& one) { return one.name == "point" && !one.in_epoch; };
+    const auto has_middle = [](const Moment& one) { return one.name == "point" && one.in_epoch; };
+    const auto end = std::ranges::find_if(record.moments, ends);
+    if (end == record.moments.end() || std::ranges::none_of(record.moments, has_middle)) return std::nullopt;
+    return end->step;
   }
 
   // A program whose straight runs differ says nothing about its resume.

@@ -469,3 +469,19 @@ def test_a_counter_goes_on_where_the_same_object_meets_a_second_run_as_in_a_note
                     run.stop("the test says so")
         run.close()
     assert seen == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("persistent, count", [(True, 1), (False, 0)])
+def test_a_run_that_begins_says_once_that_persistent_workers_are_not_exact_where_they_draw(persistent, count, script):
+    text = f"""
+from torch.utils.data import DataLoader
+from libckpt import Run
+loader = DataLoader(range(4), num_workers=1, persistent_workers={persistent})
+run = Run(x=[0])
+for epoch in run.epochs(3):
+    for x in run.batches(loader):
+        if run.step == 5 and not run.resumed:
+            run.stop()
+"""
+    done = script(text, under=["ckptrun", "--allow-volatile", "--"])
+    assert done.returncode == 0 and done.stderr.count("the workers of the loader 'loader' are persistent") == count, done.stderr

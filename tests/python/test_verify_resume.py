@@ -91,8 +91,8 @@ OWN_LOOP = """
 @pytest.fixture
 def verify(script, tmp_path):
     """verify(program): exit code and what --json tells."""
-    def check(text, *options):
-        result = script(text, under=["ckptrun", "--verify-resume", "--steps", str(STEPS), "--json", *options, "--"])
+    def check(text, steps=STEPS):
+        result = script(text, under=["ckptrun", "--verify-resume", "--steps", str(steps), "--json", "--"])
         assert result.returncode in (0, 1), result.stderr
         assert not list(tmp_path.glob("ckpt-runs*")), "nothing stays behind"
         return result.returncode, json.loads(result.stdout)
@@ -235,6 +235,31 @@ def test_where_no_epoch_ended_it_says_that_the_end_of_one_was_not_tried(steps, w
     assert ("no epoch ended in these" in result.stderr) == warned
 
 
+ONCE_PER_EPOCH = """
+import random
+import numpy as np
+from libckpt import Run
+rng, w = random.Random(5), np.zeros(1)
+run = Run(w=w)
+for epoch in run.epochs(3):
+    noise = rng.random()
+    for x in run.batches(range(6)):
+        w += x * noise
+"""
+
+
+@pytest.mark.parametrize("steps, said", [(10, "the stop after 5 steps lay in the first epoch: going on in a later one was not tried; --steps 14 "),
+                                         (12, "the stop after 6 steps fell on the end of an epoch")])
+def test_where_the_stop_lay_in_the_first_epoch_it_says_which_steps_would_try_a_later_one(steps, said, script):
+    result = script(ONCE_PER_EPOCH, under=["ckptrun", "--verify-resume", "--steps", str(steps), "--"])
+    assert result.stderr.count("was not tried") == 1 and said in result.stderr
+
+
+def test_what_is_drawn_once_per_epoch_is_found_where_the_stop_is_in_a_later_one_and_named_before_what_is_drawn(verify):
+    code, told = verify(ONCE_PER_EPOCH, steps=14)
+    assert (code, told["verdict"]) == (1, "differs") and told["causes"][0].startswith("rng (script.py")
+
+
 def test_a_program_in_c_is_compared_as_well(bin_directory, environment, tmp_path):
     command = ["ckptrun", "--verify-resume", "--keep-trials", "--", str(bin_directory / "ten_lines"), "1000"]
     result = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=120)
@@ -310,6 +335,15 @@ def test_a_torch_training_without_a_seed_gets_one(first, verify):
     text = TORCH.format(noise="* torch.rand(1)", given=ALL_GIVEN).replace("    torch.manual_seed(3)\n", "")
     code, told = verify(f"{first}\n{text}")
     assert (code, told["verdict"]) == (0, "exact"), told
+
+
+PERSISTENT = TORCH.format(noise="* torch.rand(1)", given=ALL_GIVEN).replace("num_workers=1", "num_workers=1, persistent_workers=True")
+
+
+def test_random_numbers_of_persistent_workers_are_named_as_such_and_what_to_do(verify):
+    code, told = verify(PERSISTENT)
+    assert (code, told["verdict"]) == (1, "differs")
+    assert "the workers of 'batches' are persistent, and the random numbers that they draw are not restored" in told["causes"][0]
 
 
 def test_a_torch_training_with_workers_resumes_exactly(verify):

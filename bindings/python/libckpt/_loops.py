@@ -14,7 +14,7 @@ from ._copies import remember
 from ._ending import left_by_break
 from ._feed import Feed
 from ._held import Part
-from ._log import warn
+from ._log import say, warn
 from ._state import State
 from ._tree import HALF_RESTORED, shown, structure_of
 from ._workers import is_running, lasting, protect, signals_wait, start_lasting
@@ -346,8 +346,19 @@ class Loops:
         with structure_of("the snapshot", HALF_RESTORED):
             _held.put_back(part.saved, self._unseen.pop(label))
 
+    def _tell_of_workers(self, feed):
+        """Once in a run, of a loader that is not made anew for each pass."""
+        inner = lasting(feed.loader)
+        if inner is None or inner not in self._outliving or self._resumed_step is not None or not self._session.is_open:
+            return
+        name = self._outliving[inner] or feed.name
+        if name not in self._passed and not hasattr(feed.loader, "load_state_dict"):
+            say(f"the workers of the loader '{name}' are persistent: where they draw random numbers, for augmentation say, these go on "
+                "otherwise after a resume than without a stop; with persistent_workers=False they are exact")
+
     def _open(self, feed, position):
         """The feed's iterator, and the function that puts random numbers back once it stands there."""
+        self._tell_of_workers(feed)
         knows_place = position is not None and position["state"] is not None     # then it begins with that, not with a pass
         feed.is_warm = self._warm_up(feed.name, feed.loader, False if knows_place else position and position.get("warm"))
         if position is None:

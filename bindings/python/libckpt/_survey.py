@@ -18,6 +18,7 @@ from ._held import closure_of, is_module
 from ._origin import line_that_sets
 from ._source import PACKAGE, is_ours
 from ._tree import Writer, kind_of
+from ._workers import lasting
 
 DEEPEST, MOST = 6, 5000          # objects in objects; variables at one point
 LONGEST_SHOWN = 40
@@ -43,6 +44,7 @@ class Survey:
                     with contextlib.suppress(Exception):      # an object that answers no question does not end a training
                         self._look(f"{name}{variable}", value, code, 0)
         self._note_gradients(run._state.objects)
+        self._note_workers(run._feeds)
 
     def _note_gradients(self, objects):
         """Which modules have gradients: they are not saved, and not compared, since most loops leave some behind. zero_grad() lets the
@@ -50,9 +52,17 @@ class Survey:
         for name, value in objects.items():
             gradients = [p.grad for p in value.parameters() if p.grad is not None and bool(p.grad.any())] if is_module(value) else []
             if gradients:
-                key = f"gradients of {name}"
-                self.variables[key] = {"digest": "", "shown": "", "kind": "gradients", "file": "", "function": "", "line": 0,
-                                       "rebound": self._is_rebound(key, gradients[0])}
+                self._note(f"gradients of {name}", "gradients", self._is_rebound(f"gradients of {name}", gradients[0]))
+
+    def _note_workers(self, feeds):
+        """Which loaders have workers that stay over epochs: what these draw from is in other processes."""
+        for name, feed in feeds.items():
+            if lasting(feed.loader) is not None:
+                self._note(f"workers of '{name}'", "workers")
+
+    def _note(self, key, kind, rebound=False):
+        """What has no content to compare, and may be a cause."""
+        self.variables[key] = {"digest": "", "shown": "", "kind": kind, "file": "", "function": "", "line": 0, "rebound": rebound}
 
     def _is_rebound(self, key, value) -> bool:
         """Whether the variable holds another object than at the look before: Run would go on saving the one that it was given."""
