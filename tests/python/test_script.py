@@ -248,11 +248,14 @@ def test_a_number_that_run_was_given_is_told_when_the_script_changes_it_and_may_
 
 def test_what_is_called_lr_and_is_no_rate_is_told_as_the_script_says_it(open_run, capfd):
     first = open_run(lr="high")
-    first.vars["lr"] = "low"
-    first._session.save(first.step)
-    first.close()
-    open_run(lr="none")
-    assert "(vars.lr 'high' -> 'none')" in (said := capfd.readouterr().err) and "override={'vars.lr': 'none'}" in said
+    for gone in (False, True):
+        first.vars["lr"] = "low"
+        if gone:
+            del first.vars["lr"]
+        first._session.save(first.step)
+        first.close()
+        first = open_run(lr="none")
+        assert "(vars.lr 'high' -> 'none')" in (said := capfd.readouterr().err) and "override={'vars.lr': 'none'}" in said
 
 
 def test_what_to_begin_from_is_named_with_the_snapshot(open_run):

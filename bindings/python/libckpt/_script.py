@@ -138,23 +138,23 @@ def _to_take(objects, key, saved, now):
     from which a schedule computes it, or which it has reduced."""
     if now[key] and _missing_state(objects, key):
         return None
-    if not _is_rate(key):
+    if not _is_rate(objects, key):
         return key, now[key]
     first = _first_rate(key, saved, now)
     if not differs(now[first], saved[first]):
         return None              # a warm-up of another length, say
     holders, name, _ = _holders(objects, key)
     by_now = plain(holders[0][name])
-    are_rates = {type(one) for one in (by_now, now[first], saved[first])} <= {int, float}
-    if first == key and (by_now in (0, saved[key]) or not are_rates):
+    if first == key and by_now in (0, saved[key]):
         return key, now[key]
     if not saved[first]:
         return None
     return key, float(f"{by_now * now[first] / saved[first]:.12g}")
 
 
-def _is_rate(key) -> bool:
-    return key.rpartition(".")[2] == "lr"
+def _is_rate(objects, key) -> bool:
+    """Of an optimizer, whatever it is."""
+    return key.rpartition(".")[2] == "lr" and hasattr(_object_of(objects, key)[0], "param_groups")
 
 
 def _first_rate(key, saved, now) -> str:
@@ -168,8 +168,8 @@ def _rates_by_code(objects, saved, now, changed) -> dict[str, list[str]]:
     value of its own has changed."""
     found: dict[str, list[str]] = {}
     differing = _differing(saved, now)
-    for key in filter(_is_rate, changed):
-        if _first_rate(key, saved, now) in differing:
+    for key in changed:
+        if not _is_rate(objects, key) or _first_rate(key, saved, now) in differing:
             continue
         for place, schedule in _schedules_of(objects, key):
             has_code = hasattr(schedule, "lr_lambdas") or not type(schedule).__module__.startswith("torch.")
@@ -257,7 +257,7 @@ COMPUTED_FROM = {"CyclicLR": "{0}.base_lrs and {1}.max_lr", "OneCycleLR": "{1}.i
 
 
 def _tell_if_undone(objects, key, override):
-    if not _is_rate(key):
+    if not _is_rate(objects, key):
         return
     of_group = key.rpartition(".")[0]
     for place, schedule in _schedules_of(objects, key):
