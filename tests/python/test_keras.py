@@ -5,7 +5,7 @@ import libckpt
 import pytest
 from keras.callbacks import (Callback, CallbackList, EarlyStopping, LambdaCallback, LearningRateScheduler, ReduceLROnPlateau,
                              SwapEMAWeights)
-from libckpt.keras import Checkpoint
+from libckpt.keras import Checkpoint, Variables
 
 
 class StopInEachEpoch(Callback):
@@ -94,8 +94,14 @@ def test_optimizers_that_a_model_holds_by_itself_go_on(checkpoint):
     assert training.result(model) == expected
 
 
+def test_variables_that_a_loop_of_ones_own_would_get_with_its_first_batch_are_missed_aloud():
+    later = training.keras.Sequential([training.keras.layers.Dense(3)])
+    later.compile("adam", "mse")
+    with pytest.raises(libckpt.Error, match="keras.Input"):
+        Variables(later)
+
+
 def test_an_optimizer_of_what_is_not_the_models_is_refused():
-    from libckpt.keras import Variables
     model = training.make_adversaries()
     model.first.build(training.make().trainable_variables)
     with pytest.raises(libckpt.Error, match="SGD '.*', which trains variables of another"):
@@ -166,12 +172,9 @@ def test_a_fit_killed_at_any_batch_ends_in_the_same_bits(ends_alike_when_killed)
 
 
 def test_in_a_loop_of_ones_own_it_goes_on_at_the_batch(open_run):
-    from libckpt.keras import Variables
-
     def block(seed, stop_at=None):
         training.keras.utils.set_random_seed(seed)
         model = training.make()
-        model.optimizer.build(model.trainable_variables)
         run = open_run(variables=Variables(model))
         for _ in run.epochs(2):
             for x, y in run.batches(training.batches()):
@@ -186,7 +189,6 @@ def test_in_a_loop_of_ones_own_it_goes_on_at_the_batch(open_run):
     run.close()
     training.keras.utils.set_random_seed(7)
     straight = training.make()
-    straight.optimizer.build(straight.trainable_variables)
     for _ in range(2):
         for x, y in training.batches():
             straight.train_on_batch(x, y)

@@ -38,7 +38,6 @@ class Checkpoint(keras.callbacks.Callback):
         if self.run is not None:
             raise Error("one Checkpoint is one run, and this one has had its fit(): give each fit() a Checkpoint and a directory "
                         "of its own, Checkpoint(directory=...)")
-        build(self.model)
         callbacks = callback_list()
         self._surround(callbacks)
         self._others = CallbackStates(callbacks.callbacks)
@@ -199,10 +198,15 @@ def further_optimizers(model) -> list:
 
 
 class Variables:
-    """Of the model and its optimizers, in Keras's order, the state of random layers and of metrics among them. Names are no help:
-    Keras numbers layers anew in each model that a program makes."""
+    """Of the compiled model and its optimizers, in Keras's order, the state of random layers among them. Names are no help: Keras
+    numbers layers anew in each model that a program makes.
+
+    Raises:
+        Error: the model gets its variables with its first batch only.
+    """
 
     def __init__(self, model: keras.Model):
+        build(model)
         self._model = model
 
     def _all(self):
