@@ -46,9 +46,10 @@ def training_of(lightning):
             if self.schedule == "in one cycle":
                 steps = self.trainer.estimated_stepping_batches       # Lightning has the training loader made for this
                 return [optimizer], [{"scheduler": torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.05, steps), "interval": "step"}]
-            if self.schedule == "by score":
-                scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, threshold=1.0)
-                return [optimizer], [{"scheduler": scheduler, "monitor": "score"}]
+            if self.schedule.startswith("by score"):
+                scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.9, patience=0, threshold=1.0)
+                interval = "step" if self.schedule.endswith("at each step") else "epoch"
+                return [optimizer], [{"scheduler": scheduler, "monitor": "score", "interval": interval, "strict": False}]
             return [optimizer], [{"scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 3), "interval": "step"},
                                  {"scheduler": torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9), "interval": "epoch"}]
         def on_save_checkpoint(self, checkpoint):
@@ -82,6 +83,19 @@ def unfreezing(callbacks):
     return Unfreezing()
 
 
+def logger_into(lines):
+    """A logger that keeps what it is given."""
+    class Lines(framework().loggers.Logger):
+        name, version = "lines", 0
+
+        def log_hyperparams(self, *_, **__):
+            pass
+
+        def log_metrics(self, metrics, step=None):
+            lines.append((step, {name: float(value) for name, value in metrics.items()}))
+    return Lines()
+
+
 def growing_groups(callbacks):
     return callbacks.GradientAccumulationScheduler({0: 1, 1: 2, 2: 3})
 
@@ -95,9 +109,9 @@ def fit(checkpoint, seed, epochs=3, callbacks=(), loader=None, pause_seconds=0.0
     module.pause_seconds, module.schedule = pause_seconds, schedule
     stopping = lightning.callbacks.EarlyStopping("score", patience=patience)
     callbacks = [*callbacks, stopping, *([beside(lightning.callbacks)] if beside else []), *([checkpoint] if checkpoint else [])]
-    arguments = {"enable_checkpointing": False, **arguments}
-    trainer = lightning.Trainer(max_epochs=epochs, accelerator="cpu", logger=False, enable_progress_bar=False,
-                                enable_model_summary=False, callbacks=callbacks, **arguments)
+    arguments = {"enable_checkpointing": False, "logger": False, **arguments}
+    trainer = lightning.Trainer(max_epochs=epochs, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False,
+                                callbacks=callbacks, **arguments)
     loader = loader() if loader else DataLoader(NoisyData(), BATCH, shuffle=True)
     trainer.fit(module, loader, DataLoader(TensorDataset(*data()), BATCH), ckpt_path=ckpt_path)
     return module, trainer

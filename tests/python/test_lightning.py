@@ -75,7 +75,8 @@ VARIANTS = {
     "validation within epochs": {"val_check_interval": 2}, "validation now and then": {"check_val_every_n_epoch": 2},
     "by steps": {"epochs": -1, "max_steps": 12},
     "loader anew": {"reload_dataloaders_every_n_epochs": 1}, "loader made early": {"schedule": "in one cycle"},
-    "a rate that waits for the score": {"schedule": "by score"}, "averaged weights": {"beside": training.averaging},
+    "a rate that waits for the score": {"schedule": "by score"},
+    "a rate that waits at each step": {"schedule": "by score at each step", "val_check_interval": 2}, "averaged weights": {"beside": training.averaging},
     "weights averaged by epoch": {"beside": training.averaging_by_epoch, "schedule": "in one cycle"},
     "groups that grow": {"beside": training.growing_groups}, "layers unfrozen later": {"beside": training.unfreezing},
 }
@@ -87,6 +88,16 @@ def test_a_fit_stopped_after_every_few_batches_ends_in_the_same_bits(variant, ea
     blocks, bits = chain(checkpoint, each, **VARIANTS[variant])
     assert blocks >= 12 / each / 2
     assert bits == expected
+
+
+@pytest.mark.parametrize("variant", [{"val_check_interval": 2}, {"accumulate_grad_batches": 2}, {}])
+@pytest.mark.parametrize("each", [2, 5])
+def test_loggers_are_given_the_steps_of_a_fit_that_is_not_stopped(each, variant, checkpoint):
+    expected, lines = [], []
+    straight(logger=training.logger_into(expected), log_every_n_steps=1, **variant)
+    blocks, _ = chain(checkpoint, each, logger=training.logger_into(lines), log_every_n_steps=1, **variant)
+    assert blocks >= 3
+    assert lines == expected
 
 
 @pytest.mark.parametrize("loader", [training.workers, training.streaming])

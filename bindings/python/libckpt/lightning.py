@@ -89,6 +89,7 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
         self._metrics.put_back()
         if self.run.resumed:
             go_on_averaging(trainer, pl_module)
+            go_on_with_the_next_batch(trainer.fit_loop.epoch_loop)
         trainer.fit_loop._restarting = False      # else an epoch that goes on ends without its metrics: no ReduceLROnPlateau
 
     def on_validation_batch_end(self, trainer, *_):
@@ -167,6 +168,18 @@ def go_on_averaging(trainer, pl_module):
             callback.on_train_epoch_start(trainer, pl_module)
             for group, restored in zip(groups, rates):
                 group.update(restored)
+
+
+def go_on_with_the_next_batch(loop):
+    """A snapshot has all that belongs to its last batch. Lightning expects a checkpoint from within a validation, and would do the end of
+    that batch once more: a step of ReduceLROnPlateau, and one in the count that loggers are given."""
+    begin, stepped = loop.on_run_start, loop._batches_that_stepped
+
+    def on_run_start(data_fetcher):
+        begin(data_fetcher)
+        loop.on_run_start = begin
+        loop.restarting, loop._batches_that_stepped = False, stepped
+    loop.on_run_start = on_run_start
 
 
 class TrainerState:
