@@ -56,7 +56,7 @@ VARIANTS = {
     "evaluation within epochs": {"eval_strategy": "steps", "eval_steps": 2}, "workers": {"dataloader_num_workers": 2},
     "noise in embeddings": {"neftune_noise_alpha": 5, "lr_scheduler_type": "cosine", "warmup_steps": 2},
     "a plateau in bf16": {"lr_scheduler_type": "reduce_lr_on_plateau", "bf16": True},
-    "accumulating unevenly": {"gradient_accumulation_steps": 3},
+    "accumulating unevenly": {"gradient_accumulation_steps": 3}, "evaluation at the start": {"eval_on_start": True},
 }
 
 

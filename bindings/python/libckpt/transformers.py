@@ -45,10 +45,12 @@ class Checkpoint(TrainerCallback):
 
     def _guide(self, trainer):
         get_loader, run_epoch, finalize = trainer.get_train_dataloader, trainer._run_epoch, trainer._finalize_training
+        evaluate = trainer._evaluate
         accumulate = trainer.args.gradient_accumulation_steps
         trainer.get_train_dataloader = lambda: Loader(self._fit, get_loader(), lambda: accumulate)
         trainer._run_epoch = lambda **arguments: self._run_epoch(run_epoch, **arguments)
         trainer._finalize_training = lambda *arguments: self._finalize(finalize, *arguments)
+        trainer._evaluate = lambda *arguments, **options: self._evaluate(evaluate, *arguments, **options)
 
     def on_train_begin(self, args, state, control, **_):
         if self.run is not None:
@@ -74,6 +76,11 @@ class Checkpoint(TrainerCallback):
                           "resume_from_checkpoint": self.run.directory}      # where the Trainer finds no file of its own
         with loaders_that_know_their_place():
             run_epoch(epoch=epoch, **arguments)
+
+    def _evaluate(self, evaluate, *arguments, skip_scheduler=False, **options):
+        """That of eval_on_start, the one that no scheduler hears of, was before the first step, and callbacks have counted it."""
+        if not (skip_scheduler and self.run.resumed):
+            return evaluate(*arguments, skip_scheduler=skip_scheduler, **options)
 
     def on_prediction_step(self, args, state, control, **_):
         if self.run is not None:
