@@ -62,6 +62,8 @@ Slabs slabs_of(hid_t dataset, const std::string& name, const std::vector<std::ui
   return *slabs;
 }
 
+[[noreturn]] void fail_lacking(const std::string& name) { fail(CKPT_ERR_DAMAGED, "'{}' lacks a chunk", name); }
+
 }  // namespace
 
 Listed inspect_dataset(hid_t dataset, const std::string& name, Datatypes& datatypes) {
@@ -77,6 +79,13 @@ Listed inspect_dataset(hid_t dataset, const std::string& name, Datatypes& dataty
   return listed;
 }
 
+void require_all_chunks(hid_t dataset, const Listed& listed) {
+  const Hid space(H5Dget_space(dataset), "open a dataspace");
+  hsize_t chunks = 0;
+  must(H5Dget_num_chunks(dataset, space, &chunks), "count the chunks of an array");
+  if (chunks < listed.slabs.count()) fail_lacking(listed.info.name);
+}
+
 std::span<const std::byte> read_frame(hid_t dataset, const ArrayInfo& info, const Slabs& slabs, std::uint64_t chunk,
                                       std::vector<std::byte>& memory) {
   const auto dimensions = format::dataset_dimensions(info);
@@ -85,7 +94,7 @@ std::span<const std::byte> read_frame(hid_t dataset, const ArrayInfo& info, cons
   const std::vector<hsize_t> offset(at.begin(), at.end());
   hsize_t bytes = 0;
   must(H5Dget_chunk_storage_size(dataset, offset.data(), &bytes), "ask for the size of a chunk");
-  if (bytes == 0) fail(CKPT_ERR_DAMAGED, "'{}' lacks a chunk", info.name);
+  if (bytes == 0) fail_lacking(info.name);
   if (bytes > codec::largest_frame(slabs.chunk_bytes()))
     fail(CKPT_ERR_DAMAGED, "'{}' has a frame of {} bytes for a chunk of {}", info.name, bytes, slabs.chunk_bytes());
   if (memory.size() < bytes) memory.resize(bytes);

@@ -38,8 +38,8 @@ void check_format(hid_t file) {
 // Walks the groups below /state.
 class Listing {
  public:
-  Listing(std::uint64_t file_bytes, Datatypes& datatypes) : objects_left_(file_bytes / smallest_object_bytes),
-                                                            datatypes_(datatypes) {}
+  Listing(std::uint64_t file_bytes, Datatypes& datatypes)
+      : file_bytes_(file_bytes), objects_left_(file_bytes / smallest_object_bytes), datatypes_(datatypes) {}
 
   void enter(hid_t group) {
     hsize_t position = 0;
@@ -87,6 +87,7 @@ class Listing {
   // Opening a dataset costs more than reading a tiny one: what is tiny is read now, as long as it takes little memory.
   void add_array(hid_t dataset, const std::string& name) {
     Listed& listed = found_.emplace_back(inspect_dataset(dataset, name, datatypes_));
+    if (listed.info.size_bytes() > file_bytes_) require_all_chunks(dataset, listed);
     if (listed.slabs.count() != 1 || listed.slabs.chunk_bytes() > tiny_array_bytes) return;
     const auto frame = read_frame(dataset, listed.info, listed.slabs, 0, memory_);
     if (frame.size() > bytes_to_keep_) return;
@@ -94,6 +95,7 @@ class Listing {
     listed.frame.assign(frame.begin(), frame.end());
   }
 
+  std::uint64_t file_bytes_;
   std::uint64_t objects_left_;
   std::uint64_t bytes_to_keep_ = 16u << 20;
   std::vector<std::byte> memory_;

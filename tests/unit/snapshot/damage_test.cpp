@@ -201,19 +201,40 @@ TEST_CASE("links that lead out of the file, groups that contain themselves and h
     H5Lcreate_hard(file, "state", file, "state/a", H5P_DEFAULT, H5P_DEFAULT);
     H5Lcreate_hard(file, "state", file, "state/b", H5P_DEFAULT, H5P_DEFAULT);
   });
-  check([](hid_t file) {   // a million chunks, none of them there
-    const hsize_t length = 1ull << 60, chunk = 1u << 20;
-    const hid_t space = H5Screate_simple(1, &length, nullptr);
-    const hid_t list = H5Pcreate(H5P_DATASET_CREATE);
-    H5Pset_chunk(list, 1, &chunk);
-    H5Pset_shuffle(list);
-    H5Pset_filter(list, 32015, H5Z_FLAG_OPTIONAL, 0, nullptr);
-    const hid_t dataset = H5Dcreate2(file, "state/huge", H5T_STD_U8LE, space, H5P_DEFAULT, list, H5P_DEFAULT);
-    REQUIRE(dataset >= 0);
-    H5Dclose(dataset);
-    H5Pclose(list);
-    H5Sclose(space);
-  });
+}
+
+TEST_CASE("an array that is larger than the file and was never written is refused when the file is opened") {
+  const auto disk = disk_with(small_state());
+  const std::string content = disk->content(snapshot_path);
+  const auto check = [&](hsize_t length, hsize_t chunk, const std::string& reason) {
+    disk->put(snapshot_path, changed(content, [&](hid_t file) {
+      const hid_t space = H5Screate_simple(1, &length, nullptr);
+      const hid_t list = H5Pcreate(H5P_DATASET_CREATE);
+      H5Pset_chunk(list, 1, &chunk);
+      H5Pset_shuffle(list);
+      H5Pset_filter(list, 32015, H5Z_FLAG_OPTIONAL, 0, nullptr);
+      const hid_t dataset = H5Dcreate2(file, "state/huge", H5T_STD_U8LE, space, H5P_DEFAULT, list, H5P_DEFAULT);
+      REQUIRE(dataset >= 0);
+      H5Dclose(dataset);
+      H5Pclose(list);
+      H5Sclose(space);
+    }));
+    std::string text;
+    CHECK(status_of([&] { Reader(*disk, snapshot_path); }, &text) == CKPT_ERR_DAMAGED);
+    CHECK(text == "snapshot '" + snapshot_path + "' is damaged: 'huge' " + reason);
+  };
+  check(1ull << 60, 1u << 20, "lacks a chunk");
+  check(6ull << 30, 64u << 20, "lacks a chunk");
+  check(1u << 20, 1u << 20, "lacks a chunk");
+}
+
+TEST_CASE("an array of zeros that is larger than its file comes back") {
+  SampleState state = small_state();
+  state.add({.name = "zeros", .dtype = CKPT_F32, .shape = {1u << 20}});
+  std::fill(state.bytes.back().begin(), state.bytes.back().end(), std::byte{});
+  const auto disk = disk_with(state);
+  CHECK(disk->content(snapshot_path).size() < state.bytes.back().size());
+  CHECK(outcome(*disk, state) == Outcome::identical);
 }
 
 TEST_CASE("unchecksummed or foreign datasets under /state are refused") {
