@@ -7,7 +7,7 @@ import hdf5plugin
 import libckpt
 import numpy as np
 import pytest
-import torch  # noqa: F401  (whose random numbers are put back where a program has it)
+import torch
 from libckpt import _abi, _random
 from libckpt._arrays import Registry, of_bytes
 from libckpt._session import Session
@@ -157,3 +157,35 @@ def test_an_array_for_which_there_is_no_memory_is_named(open_run, script, tmp_pa
     assert [line for line in lines if line.startswith(("numpy", "bytes"))] == [
         f"{name} is refused: 'weights' in {path} claims the shape (16777216,), for which there is not enough memory"
         for name in ("numpy", "bytes")]
+
+
+READ_WITH_TORCH = """
+import resource, sys
+import numpy, torch
+import libckpt
+mapped = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (mapped + (100 << 20),) * 2)
+def say(what, do):
+    try:
+        do()
+        print(what, "was read")
+    except libckpt.Error as error:
+        print(what, error.status, error)
+run = sys.argv[1]
+say("tensor", lambda: libckpt.open(run, "torch")["weights/inside"])
+say("vars", lambda: libckpt.open(run).vars)
+say("run", lambda: libckpt.Run(directory=run, weights={}, settings={"allow_volatile": "on"}))
+"""
+
+
+@pytest.mark.parametrize("large", [np.zeros(1 << 24), torch.zeros(1 << 24, dtype=torch.float64)])
+def test_what_is_too_large_for_the_memory_is_not_called_forged(large, open_run, script, tmp_path):
+    run = open_run(weights={"inside": large})
+    run.vars["large"] = large
+    run.finish()
+    path = libckpt.latest(tmp_path / "run")
+    tensor, variables, whole = script(READ_WITH_TORCH, tmp_path / "run").stdout.splitlines()
+    assert tensor == f"tensor 50 'weights/inside' in {path} claims the shape (16777216,), for which there is not enough memory"
+    assert variables.startswith(f"vars 50 there is not enough memory for what {path} holds (")
+    assert whole.startswith("run 50 there is not enough memory for what the snapshot holds (")
+    assert all("134217728 bytes" in line or "128. MiB" in line for line in (variables, whole))

@@ -70,7 +70,9 @@ class Snapshot(collections.abc.Mapping):
 
     def _torch(self, name, code, shape):
         import torch
-        tensor = torch.empty(shape, dtype=getattr(torch, DTYPE_NAMES[code]))
+        dtype = getattr(torch, DTYPE_NAMES[code])
+        with enough_memory_for(self.path, name, shape):
+            tensor = torch.empty(shape, dtype=dtype)
         self.read_into(name, tensor.data_ptr(), tensor.numel() * tensor.element_size())
         return tensor
 
@@ -201,8 +203,9 @@ def enough_memory_for(path, name, shape):
     """The file may claim any shape."""
     try:
         yield
-    except (MemoryError, OverflowError, ValueError):
-        raise _abi.Error(f"'{name}' in {path} claims the shape {tuple(shape)}, for which there is not enough memory") from None
+    except (MemoryError, OverflowError, RuntimeError, ValueError):      # RuntimeError: torch's
+        raise _abi.Error(f"'{name}' in {path} claims the shape {tuple(shape)}, for which there is not enough memory",
+                         _abi.MEMORY) from None
 
 
 def find(where: str | os.PathLike) -> str:

@@ -67,8 +67,16 @@ def structure_of(snapshot: str, used: str = "nothing of it was used"):
     except (_abi.CannotSave, _abi.Error):
         raise
     except MISREAD as error:
+        if lacks_memory(error):
+            raise _abi.Error(f"there is not enough memory for what {snapshot} holds ({type(error).__name__}: {error}); {used}; run it "
+                             "where there is more", _abi.MEMORY) from error
         raise _abi.Error(f"{snapshot} holds a structure that libckpt cannot have written ({type(error).__name__}: {error}); {used}",
                          _abi.DAMAGED) from error
+
+
+def lacks_memory(error: Exception) -> bool:
+    """torch has no class of its own for it but on a device."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in ("can't allocate memory", "out of memory"))
 
 
 HALF_RESTORED = "a part of it is restored already: end the program"
