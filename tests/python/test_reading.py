@@ -2,6 +2,7 @@
 """Snapshots are read without a run, without torch, without NumPy."""
 import subprocess
 
+import h5py
 import libckpt
 import ml_dtypes
 import numpy as np
@@ -144,6 +145,20 @@ def test_a_damaged_file_is_refused_with_its_name(harm, said, saved):
         assert "step-" in str(error)
     else:
         assert said is None
+
+
+def test_a_step_that_somebody_changed_in_the_file_is_found_by_verify_and_by_a_run_not_by_open(open_run, tmp_path):
+    run = open_run(x=[0])
+    run.finish()
+    path = libckpt.latest(tmp_path / "run")
+    with h5py.File(path, "r+") as file:
+        file.attrs.modify("step", np.uint64(7))
+    with libckpt.open(path) as snapshot:
+        assert snapshot.step == 7 and snapshot.vars == {}
+        with pytest.raises(libckpt.Error, match="its digest does not match"):
+            snapshot.verify()
+    with pytest.raises(libckpt.Error, match="its digest does not match"):
+        open_run(x=[0])
 
 
 def test_a_snapshot_without_python_structure_is_refused_by_a_run(open_run, tmp_path, bin_directory):

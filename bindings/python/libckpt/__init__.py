@@ -31,6 +31,9 @@ give_seeds()
 def open(path: str | os.PathLike, framework: str | None = None) -> Snapshot:
     """A snapshot for reading, by its file, its run (the newest), or ``RUN@best``: a lazy mapping from names to arrays.
 
+    What is read of it is checked chunk by chunk. That nobody has exchanged arrays, the step or the block in the file is proven by its
+    digest, which takes reading all of it: ``verify()`` does that, as a Run does that goes on from it.
+
     ``framework``: "numpy", "torch", or None: NumPy where it is installed, else bytes. Raises Error or FileNotFoundError."""
     return Snapshot(find(path), framework)
 

@@ -175,7 +175,7 @@ class Snapshot(collections.abc.Mapping):
             self.read_into(name, array.pointer, array.size_bytes)
 
     def verify(self) -> None:
-        """Reads every byte; raises Error if one is damaged."""
+        """Reads every byte; raises Error if one is damaged, or the digest of them all, of step and block does not match."""
         call("ckpt_snapshot_verify", self._handle)
 
     def close(self) -> None:
