@@ -536,23 +536,33 @@ def test_another_structure_is_refused_naming_both(other, said, open_run):
 
 
 class Counting(nn.Linear):
-    def __init__(self):
+    def __init__(self, rate=0.5):
         super().__init__(2, 2)
-        self.seen, self.rate, self.worst = 0, 0.5, float("nan")
+        self.seen, self.rate, self.worst, self.stage, self.losses = 0, rate, float("nan"), "warm", []
+        self.best, self.of_epochs, self.sizes, self._own = None, {"loss": []}, [2, 2], 0
+
+    def count(self):
+        self.seen += 1
+        self._own += 1
+        self.losses.append(0.5)
+        self.of_epochs["loss"].append([self.seen, np.float32(0.25)])
+        self.best, self.stage, self.late = 0.5, "hot", (1, 2)
 
 
-def test_a_plain_number_of_a_module_is_the_scripts_and_told_when_training_changes_it(open_run, capfd):
-    model, again = nn.Sequential(Counting()), nn.Sequential(Counting())
+def test_plain_attributes_of_a_module_that_training_has_changed_come_back_and_the_others_are_the_scripts(open_run):
+    model, again = nn.Sequential(Counting()), nn.Sequential(Counting(rate=0.1))
+    kept = again[0].losses
     run = open_run(model=model)
     for _ in range(2):
-        model[0].seen += 1
+        model[0].count()
         run.point()
         run._session.save(run.step)
     run.close()
     open_run(model=again)
-    assert again[0].seen == 0
-    said = capfd.readouterr().err
-    assert said.count("change in training and are not saved: model.0.seen;") == 1
+    found = again[0]
+    assert (found.seen, found.losses, found.best, found.stage, found.late) == (2, [0.5, 0.5], 0.5, "hot", (1, 2))
+    assert found.of_epochs == {"loss": [[1, 0.25], [2, 0.25]]} and found.losses is kept
+    assert (found.rate, found.sizes, found._own) == (0.1, [2, 2], 0)
 
 
 def test_gradients_are_not_saved(open_run, tmp_path):

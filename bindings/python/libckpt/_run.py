@@ -14,7 +14,6 @@ from ._log import say, warn
 from ._loops import Loops
 from ._metrics import Metrics
 from ._notebook import in_notebook
-from ._numbers import Numbers
 from ._optimizer import left_inside
 from ._plain import is_immutable
 from ._session import Session, Stopped
@@ -116,7 +115,6 @@ class Run(Loops):
             _reading.initialise(self._state, init_from, only)
         self._overridden, self._overridden_now = _script.apply_override(self._state.by_name(), override, self._overridden)
         self._settings |= self._overridden
-        self._numbers = Numbers(self._state.objects)
         self.resumed, self._resumed_step = step is not None, step
         self._from = step or 0
 
@@ -182,7 +180,6 @@ class Run(Loops):
     def _prepare_save(self):
         self._saved = True
         self._metrics.write()
-        self._numbers.tell_changes()
         loop = {"position": self._position(), "best": self._best.nest(), "settings": self._settings,
                 "overridden": self._overridden}
         writer, text = self._state.write({"random": self._random_state(), "loop": loop})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import copy
 import functools
 import itertools
 import sys
@@ -201,8 +202,9 @@ class Module(Kind):
             if not is_tensor(tensor):
                 continue
             place = (*path, name)
-            if key in owner._parameters and tensor.is_leaf and writer.has_changed(place, tensor.requires_grad):
-                frozen[name] = not tensor.requires_grad
+            flag = tensor.requires_grad
+            if key in owner._parameters and tensor.is_leaf and writer.at_start(place, lambda flag=flag: flag) != flag:
+                frozen[name] = not flag
             try:
                 saved = writer.array(tensor, place, lambda tensor=tensor: to_save(tensor))
             except TypeError as error:
@@ -217,7 +219,7 @@ class Module(Kind):
         for name, module in modules_of(value, again=again):
             if type(module).get_extra_state is not torch().nn.Module.get_extra_state:
                 extra[name] = writer.forgiving(module.get_extra_state(), (*path, name, "extra_state"))
-        nests = {name: writer.forgiving(nest, (*path, name)) for name, _, _, nest in nests_of(value)}
+        nests = {name: writer.forgiving(nest, (*path, name)) for name, nest in (*nests_of(value), *changed_attributes(writer, path, value))}
         return {"shared": shared, "extra": extra, "attributes": attributes, "nests": nests, "frozen": frozen,
                 "unlisted": unlisted, "again": again}
 
@@ -331,13 +333,34 @@ def tensors_of(module, with_empty=False):
 
 
 def nests_of(module):
-    """(dotted name, its module, its key there, value) of every plain attribute that is an array or a random generator, or a
-    container with such, or with tensors, in it: a hidden state, a memory, a cache."""
+    """(dotted name, value) of every plain attribute that is an array or a random generator, or a container with such, or with
+    tensors, in it: a hidden state, a memory, a cache."""
     own = _own_attributes()
     for prefix, owner in modules_of(module):
         for key, value in owner.__dict__.items():
             if type(value) not in PLAIN and key not in own and not is_tensor(value) and holds_state(value):
-                yield f"{prefix}.{key}" if prefix else key, owner, key, value
+                yield f"{prefix}.{key}" if prefix else key, value
+
+
+def changed_attributes(writer, path, module):
+    """(dotted name, value) of every attribute that is a plain value, or a container of such, and is not as the script made it: a
+    counter, a list of losses, a rate of dropout that training lowers. What begins with an underscore is a library's own."""
+    own = _own_attributes()
+    for prefix, owner in modules_of(module):
+        now = {key: value for key, value in owner.__dict__.items() if key not in own and not key.startswith("_") and is_plain(value)}
+        before = writer.at_start((*path, prefix, PLAIN), lambda now=now: copy.deepcopy(now))
+        if now != before:
+            for key, value in now.items():
+                if key not in before or value != before[key]:
+                    yield f"{prefix}.{key}" if prefix else key, value
+
+
+def is_plain(value, depth=0) -> bool:
+    if type(value) in PLAIN or numpy() is not None and isinstance(value, numpy().generic):
+        return True
+    if type(value) in (list, tuple, set, collections.deque):
+        return depth < DEEPEST and all(is_plain(item, depth + 1) for item in value)
+    return isinstance(value, dict) and depth < DEEPEST and all(is_plain(item, depth + 1) for item in value.values())
 
 
 @functools.lru_cache(maxsize=None)

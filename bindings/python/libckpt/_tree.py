@@ -233,9 +233,12 @@ class Writer:
         """Whether there will be nothing of the script there that tells its class; what a state_dict returned is left to its object."""
         return not self._forgiving and not self.is_made(path)
 
-    def has_changed(self, path: tuple, value) -> bool:
-        """Since the run's first walk, where the script alone had made it. What has not is the script's, and not saved."""
-        return self._at_start.setdefault(path, value) != value
+    def at_start(self, path: tuple, make: Callable[[], Any]) -> Any:
+        """What the run's first walk met there, where the script alone had made it: made now, if this is that walk. What has not changed
+        since is the script's, and not saved."""
+        if path not in self._at_start:
+            self._at_start[path] = make()
+        return self._at_start[path]
 
     def shares_memory(self, owner) -> bool:
         """Whether what this object shows was saved as another object's."""
