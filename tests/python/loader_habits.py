@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What scripts do with their loaders from epoch to epoch: seed them, make them anew, count in them, throw their switches."""
 import enum
+import itertools
+import operator
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, Subset, TensorDataset
 
 from trainings import BATCH, SAMPLES, Mlp, NoisyData, data
 
@@ -314,6 +316,87 @@ class PassesMadeBeforePoints(PassesBeforePoints):
     loader_of = MadeEachEpoch.loader_of
 
 
+class Wrapped(Habit):
+    """Between the loader and run.batches() stands something that tells nothing of itself: a function, enumerate()."""
+
+    def make_loader(self):
+        return DataLoader(DrawingData(), BATCH, shuffle=True, generator=torch.Generator().manual_seed(5))
+
+    def loader_of(self, epoch):
+        return (batch for _, batch in enumerate(self.loader))
+
+
+class WrappedInFunctions(Wrapped):
+    def loader_of(self, epoch):
+        def of_pairs(pairs):
+            for number, batch in pairs:
+                yield batch
+        return of_pairs(enumerate(self.loader))
+
+
+class WrappedInIterators(Wrapped):
+    def loader_of(self, epoch):
+        return map(operator.itemgetter(0), zip(itertools.islice(self.loader, 3), itertools.count()))
+
+
+class WrappedWithWorkers(Wrapped):
+    epochs = 2
+
+    def make_loader(self):
+        return DataLoader(TensorDataset(*data()), BATCH, shuffle=True, num_workers=1, generator=torch.Generator().manual_seed(5))
+
+
+class DrawingData(NoisyData):
+    """Has a generator of its own, for what it draws from time to time and for augmentation."""
+
+    def __init__(self):
+        super().__init__()
+        self.generator = np.random.default_rng(3)
+        self.draw()
+
+    def draw(self):
+        self.drawn = self.generator.random(5000)          # too large to be saved beside the loader
+
+    def __getitem__(self, i):
+        x, y = super().__getitem__(i)
+        return x + 0.1 * float(self.drawn[i] + self.generator.random()), y
+
+
+class DrawnInFirstLines(Habit):
+    """Each epoch has data of its own, which its first lines draw."""
+
+    def make_loader(self):
+        return DataLoader(DrawingData(), BATCH, shuffle=True)
+
+    def loader_of(self, epoch):
+        self.loader.dataset.draw()
+        return self.loader
+
+
+class PartsDrawnInFirstLines(SeededEachEpoch):
+    def make_loader(self):
+        self.generator = torch.Generator().manual_seed(5)
+        return None
+
+    def loader_of(self, epoch):
+        part = torch.randperm(SAMPLES, generator=self.generator)[:SAMPLES // 2].tolist()
+        return DataLoader(Subset(TensorDataset(*data()), part), 2, shuffle=True, generator=self.generator)
+
+
+class DrawnFromVariablesInFirstLines(Habit):
+    """The generator is in run.vars."""
+
+    def train(self, run, after_batch=lambda: None):
+        self.generator = run.vars.setdefault("generator", np.random.default_rng(3))
+        super().train(run, after_batch)
+        run.vars["generator"] = str(self.generator.bit_generator.state)      # to be compared
+
+    def loader_of(self, epoch):
+        noise = torch.from_numpy(self.generator.random((SAMPLES, 6)))
+        x, y = data()
+        return DataLoader(TensorDataset((x + noise).float(), y), BATCH, shuffle=True)
+
+
 class VariablesInFirstLines(Habit):
     """What the first lines of an epoch do to run.vars, in place or not."""
 
@@ -337,4 +420,6 @@ class VariablesInFirstLines(Habit):
 
 ALL = [SeededEachEpoch, SeededByHand, SeededAndGiven, DrawnFromBefore, MadeEachEpoch, MadeFromOneGenerator, Counting,
        StatefulCounting, CountingStreaming, OwnBatching, SwitchedOnce, SwitchedEachEpoch, SwitchedForWorkers, SwitchedAfterBatches,
-       SwitchedByMore, SwitchedBesideOpen, SwitchedBesideCache, TakingTurns, LastingWorkers, LastingWorkersMadeAnew, PassesInSteps, PassesMadeInSteps, PassesBeforePoints, PassesMadeBeforePoints, VariablesInFirstLines]
+       SwitchedByMore, SwitchedBesideOpen, SwitchedBesideCache, TakingTurns, LastingWorkers, LastingWorkersMadeAnew, PassesInSteps, PassesMadeInSteps, PassesBeforePoints, PassesMadeBeforePoints, VariablesInFirstLines,
+       Wrapped, WrappedInFunctions, WrappedInIterators, WrappedWithWorkers, DrawnInFirstLines, PartsDrawnInFirstLines,
+       DrawnFromVariablesInFirstLines]

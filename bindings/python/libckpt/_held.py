@@ -6,6 +6,7 @@ from __future__ import annotations
 import collections
 import dis
 import functools
+import gc
 import sys
 import types
 import weakref
@@ -194,6 +195,10 @@ def held_by(value) -> Iterator[tuple[str, Any]]:
         items = (*enumerate(value.args), *value.keywords.items())
     elif isinstance(value, types.FunctionType):
         items = closure_of(value)
+    elif isinstance(value, types.GeneratorType):         # a function between a loader and its batches
+        items = list(value.gi_frame.f_locals.items()) if value.gi_frame is not None else ()
+    elif is_iterator(value):                             # enumerate, zip, islice and the like
+        items = enumerate(gc.get_referents(value))
     else:
         items = list(getattr(value, "__dict__", {}).items())
     yield from ((str(name), inner) for name, inner in items if may_hold(inner))
@@ -212,7 +217,11 @@ def may_hold(value) -> bool:
         return False
     if isinstance(value, (dict, list, tuple)):         # a longer one that begins with a plain value is data
         return len(value) <= SHORT or type(next(iter(value.values() if isinstance(value, dict) else value))) not in PLAIN
-    return hasattr(value, "__dict__") or is_generator(value)
+    return hasattr(value, "__dict__") or is_generator(value) or is_iterator(value)
+
+
+def is_iterator(value) -> bool:
+    return hasattr(type(value), "__next__")
 
 
 def closure_of(function) -> Iterator[tuple[str, Any]]:
