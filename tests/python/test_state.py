@@ -565,6 +565,25 @@ def test_plain_attributes_of_a_module_that_training_has_changed_come_back_and_th
     assert (found.rate, found.sizes, found._own) == (0.1, [2, 2], 0)
 
 
+def test_a_module_that_changes_its_type_after_run_comes_back_in_that_type(open_run):
+    def made():
+        model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+        return model, torch.optim.Adam(model.parameters())
+    (model, optimizer), (again, its_optimizer) = made(), made()
+    weight = again[0].weight
+    run = open_run(model=model, optimizer=optimizer)
+    model.to(torch.float64)
+    model(torch.ones(3, 2, dtype=torch.float64)).sum().backward()
+    optimizer.step()
+    run.point()
+    run._session.save(run.step)
+    run.close()
+    open_run(model=again, optimizer=its_optimizer)
+    again.to(torch.float64)
+    assert again[0].weight is weight and torch.equal(weight, model[0].weight) and torch.equal(again[1].running_mean, model[1].running_mean)
+    assert its_optimizer.state[weight]["exp_avg"].dtype is torch.float64
+
+
 def test_gradients_are_not_saved(open_run, tmp_path):
     model = nn.Linear(2, 2)
     model(torch.ones(2)).sum().backward()

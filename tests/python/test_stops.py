@@ -271,6 +271,21 @@ if __name__ == "__main__":
     assert outcome(tmp_path, "run") == ["finished"]
 
 
+@pytest.mark.parametrize("loop", ["for _ in run.epochs(2): pass", "for _ in run.steps(2): pass", "run.point()"])
+def test_what_cannot_be_saved_in_the_variables_is_told_where_the_loop_begins(loop, script, tmp_path):
+    result = script(f"from libckpt import Run\nrun = Run(x=[0])\nrun.vars['options'] = object()\n{loop}\nprint('too late')\n",
+                    CKPT_RUN_DIR=str(tmp_path / "run"))
+    assert result.returncode == 1 and "'vars.options' (builtins.object) cannot be saved" in result.stderr
+    assert "too late" not in result.stdout
+
+
+def test_a_last_state_that_cannot_be_saved_is_the_reason_although_python_ends_with_0(script):
+    result = script("from libckpt import Run\nrun = Run(x=[0])\nfor step in run.steps(2): run.vars['late'] = [0, object()][step]\n",
+                    under=["ckptrun", "--allow-volatile", "-r", "run", "--"])
+    assert result.returncode not in (0, 85)
+    assert "exit code 0: the work is done, but its last state, step 2, was not saved" in result.stderr
+
+
 def test_a_script_that_ends_without_its_loop_is_told(script, tmp_path):
     result = script("from libckpt import Run\nrun = Run(x=[0])\nrun.point()\n", CKPT_RUN_DIR=str(tmp_path / "run"))
     assert "ended without run.finish()" in result.stderr

@@ -121,6 +121,7 @@ class Loops:
         `break`."""
         self._look_around()
         self._settle_before_epoch(self.epoch >= total)
+        self._state.check_variables()
         try:
             while self.epoch < total:
                 self._begin_epoch(total)
@@ -193,6 +194,7 @@ class Loops:
         as epochs() does."""
         self._look_around()
         self._settle(self.step >= total)
+        self._state.check_variables()
         self._driver = "steps"
         try:
             while self.step < total:

@@ -80,6 +80,7 @@ class Run(Loops):
         self._best = Best(self._session)
         self._on_stop: list[Callable[[], Any]] = []
         self._prepare_error: BaseException | None = None
+        self._is_first_point = True
         self._saved = False                # a save took place since we looked last
         self._own_stop: str | None = None  # why the script itself wants to stop at the next safe point
         try:
@@ -189,6 +190,9 @@ class Run(Loops):
 
     def _safe_point(self):
         """The state is consistent and stands at self.step."""
+        if self._is_first_point:             # better now than at the first save
+            self._is_first_point = False
+            self._state.check_variables()
         if self._best.due:
             self._best.saving_at(self.step)
             self._save_now()
@@ -327,11 +331,13 @@ class Run(Loops):
     def _at_exit(self, raised: bool):
         if not self._session.is_open:
             return
-        if self._ended and not raised:
-            self._finish_by(self._session.finish_at_exit)
-        elif self._directory and not raised:
-            warn("the script ended without run.finish(), so this run is not complete")
-        self.close()
+        try:
+            if self._ended and not raised:
+                self._finish_by(self._session.finish_at_exit)
+            elif self._directory and not raised:
+                warn("the script ended without run.finish(), so this run is not complete")
+        finally:
+            self.close()
 
 
 TO_BE_CONTINUED = 85

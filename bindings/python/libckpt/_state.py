@@ -42,6 +42,10 @@ class State:
         """All that the script can name."""
         return self.objects | {"vars": self.variables}
 
+    def check_variables(self):
+        """Raises TypeError where something in run.vars cannot be saved, which the script fills after Run() has looked at the rest."""
+        Writer(self.pickled, at_start=dict(self._at_start), is_first=False).node(self.variables, ("vars",))
+
     def write(self, own: dict) -> tuple[Writer, str]:
         """A walk over everything as it is now; `own` is what the run remembers. The writer holds the arrays."""
         writer = Writer(self.pickled, at_start=self._at_start, is_first=self._is_first)

@@ -197,7 +197,7 @@ class Module(Kind):
         return torch() is not None and isinstance(value, torch().nn.Module)
 
     def write(self, writer, value, path):
-        shared, extra, attributes, frozen, unlisted, prefix = {}, {}, [], {}, [], name_of(path)
+        shared, extra, attributes, frozen, unlisted, casts, prefix = {}, {}, [], {}, [], {}, name_of(path)
         for name, owner, key, tensor in tensors_of(value):
             if not is_tensor(tensor):
                 continue
@@ -205,6 +205,8 @@ class Module(Kind):
             flag = tensor.requires_grad
             if key in owner._parameters and tensor.is_leaf and writer.at_start(place, lambda flag=flag: flag) != flag:
                 frozen[name] = not flag
+            if (made := writer.at_start((*place, "dtype"), lambda tensor=tensor: tensor.dtype)) is not tensor.dtype:
+                casts[name] = str(made)
             try:
                 saved = writer.array(tensor, place, lambda tensor=tensor: to_save(tensor))
             except TypeError as error:
@@ -221,7 +223,7 @@ class Module(Kind):
                 extra[name] = writer.forgiving(module.get_extra_state(), (*path, name, "extra_state"))
         nests = {name: writer.forgiving(nest, (*path, name)) for name, nest in (*nests_of(value), *changed_attributes(writer, path, value))}
         return {"shared": shared, "extra": extra, "attributes": attributes, "nests": nests, "frozen": frozen,
-                "unlisted": unlisted, "again": again}
+                "unlisted": unlisted, "again": again, "casts": casts}
 
     def read(self, reader, content, live, path):
         if live is None:
@@ -231,6 +233,8 @@ class Module(Kind):
             missing.discard(name)
             saved = content["shared"].get(name) or name_of((*path, name))
             if saved in reader.arrays:
+                if is_tensor(tensor) and content["casts"].get(name) == str(tensor.dtype):    # by .to() after Run(), which comes again
+                    tensor.data = torch().empty_like(tensor, dtype=torch_dtype(reader.shape(saved)[0]))
                 values.append((owner, key, read_module_tensor(reader, saved, tensor, live, key in owner._parameters), tensor))
             elif is_tensor(tensor) and key not in owner.__dict__:
                 reader.target(saved, tensor, to_save(tensor))      # the C library names it: the snapshot does not hold it
