@@ -217,8 +217,7 @@ class Loops:
             raise Error("run.point() inside a loop over run.epochs(), run.batches() or run.steps(): these make the safe points themselves; "
                         "steps inside an epoch are run.batches(range(n))")
         self._pending_random = None
-        if not self._in_epoch:
-            self._complete_epoch()       # whose batches() came before
+        self._complete_epoch()           # whose batches() came before
         self.step += 1
         self._safe_point()
 
