@@ -8,36 +8,7 @@ import sys
 import time
 
 import pytest
-
-TRAINER = [sys.executable, pathlib.Path(__file__).parent / "programs/own_trainer.py"]
-
-
-class Training:
-    def __init__(self, tool, work):
-        self.tool, self.work = tool, work
-        self.checkpoints, self.run = work / "ckpts", work / "ckpt-runs/t"
-
-    def ckptrun(self, *options, trainer=(), latest="ckpts/model-{epoch}.pt", run="t"):
-        return self.tool("ckptrun", "-r", run, "--latest", latest, "--resume-args", "--load-checkpoint {resume}", *options,
-                         "--", *TRAINER, "--write-checkpoints-to", "ckpts", *map(str, trainer))
-
-    def log(self):
-        return (self.work / "trainer.log").read_text().splitlines()
-
-    def begun_from(self):
-        return [int(line.split()[1]) for line in self.log() if line.startswith("from")]
-
-    def epochs(self):
-        return [int(line.split()[1]) for line in self.log() if line.startswith("epoch")]
-
-    def events(self, name):
-        lines = [line for file in sorted(self.run.glob("blocks/*.ckptrun.jsonl")) for line in file.read_text().splitlines()]
-        return [event for event in map(json.loads, lines) if event["event"] == name]
-
-
-@pytest.fixture
-def training(tool, work):
-    return Training(tool, work)
+from own_training import TRAINER
 
 
 def test_a_crash_goes_on_from_the_newest_checkpoint(training):
@@ -184,26 +155,6 @@ def test_a_file_that_was_there_before_is_copied_before_it_can_be_lost(training):
     assert [copy.read_bytes() for copy in copies] == [whole]           # and only once, although two blocks went on from it
     told = training.tool("ckptrun", "-r", "t", "--check", "--latest", "last.state", "--", sys.executable, "-c", SAVES_SLOWLY, "last.state")
     assert copies[0].name in told.stdout and "its format does not tell whether it is whole" in told.stdout + told.stderr
-
-
-SAVES_ON_ITS_SIGNAL = r"""
-import os, pathlib, signal, sys, time
-def save(number, frame):
-    pathlib.Path("last.state").write_text("saved on the signal")
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
-if os.environ.get("CKPT_RESUME"):
-    sys.exit(pathlib.Path(os.environ["CKPT_RESUME"]).read_text() != "saved on the signal")
-signal.signal(signal.SIGTERM, save)
-time.sleep(60)
-"""
-
-
-def test_what_a_program_saves_before_it_dies_of_the_signal_that_asked_it_to_stop_is_taken(tool, work):
-    done = tool("ckptrun", "-r", "t", "--block-time", "3s", "--stop", "signal:TERM", "--latest", "last.state", "--", sys.executable, "-c",
-                SAVES_ON_ITS_SIGNAL)
-    assert done.returncode == 0, done.stderr
-    assert "block 2 starts from last.state" in done.stderr
 
 
 WRITES_FOR_EVER = """
@@ -399,37 +350,6 @@ def test_removing_a_run_removes_its_copies_and_leaves_the_program_s_own_checkpoi
     assert (training.checkpoints / "last.pt").exists()
 
 
-def test_a_block_ends_after_the_last_checkpoint_that_fits(training):
-    done = training.ckptrun("--block-time", "20s", trainer=["--epochs", 14, "--seconds", 2])
-    assert done.returncode == 0, done.stderr
-    assert training.epochs() == list(range(1, 15))      # none twice: nothing was lost at the stops
-    assert "the next checkpoint (one every" in done.stderr
-
-
-STARTS_SLOWLY = """
-import os, pathlib, pickle, sys, time
-resume = os.environ.get("CKPT_RESUME")
-epoch = pickle.load(open(resume, "rb")) if resume else 0
-time.sleep(6)
-while epoch < int(sys.argv[1]):
-    time.sleep(float(sys.argv[2]))
-    epoch += 1
-    pathlib.Path(f"m-{epoch}.pkl").write_bytes(pickle.dumps(epoch))
-"""
-
-
-def test_the_time_to_start_is_not_taken_for_the_time_between_checkpoints(tool, work):
-    done = tool("ckptrun", "-r", "t", "--latest", "m-{epoch}.pkl", "--block-time", "14s", "--", sys.executable, "-c", STARTS_SLOWLY, "10", "1")
-    assert done.returncode == 0, done.stderr
-    assert "block 2 ended" in done.stderr and "block 3" not in done.stderr, done.stderr
-
-
-def test_a_first_block_goes_on_after_its_first_checkpoint_until_its_deadline(tool, work):
-    done = tool("ckptrun", "-r", "t", "--latest", "m-{epoch}.pkl", "--block-time", "14s", "--", sys.executable, "-c", STARTS_SLOWLY, "3", "4")
-    assert done.returncode == 0, done.stderr
-    assert "block 1: asked to stop: the block's time is up" in done.stderr
-
-
 def test_a_file_that_is_completed_late_in_a_folder_of_the_checkpoint_is_seen(training):
     done = training.ckptrun("--block-time", "25s", latest="ckpts/iter_{step}",
                             trainer=["--name", "iter_{}/rank_0/state.pt", "--epochs", 6, "--slow-disk", 4])
@@ -437,57 +357,6 @@ def test_a_file_that_is_completed_late_in_a_folder_of_the_checkpoint_is_seen(tra
     assert training.epochs() == list(range(1, 7))
     assert "stopped with iter_" in done.stderr
     assert len(training.begun_from()) > 1
-
-
-PAUSES_IN_ITS_CHECKPOINT = """
-import os, pathlib, pickle, sys, time
-last = int(os.environ.get("CKPT_RESUME", "step_0").rpartition("_")[2])
-for step in range(last + 1, 4):
-    time.sleep(2)
-    os.mkdir(f"step_{step}")
-    for name in "model.bin", "optimizer.bin", "rng.bin":
-        pathlib.Path(f"step_{step}/{name}").write_bytes(pickle.dumps(step))
-        time.sleep(2.2 * (name != "rng.bin"))
-    print("saved", step, flush=True)
-"""
-
-
-def test_a_program_is_not_stopped_between_the_files_of_its_first_directory(tool, work):
-    done = tool("ckptrun", "-r", "t", "--latest", "step_{step}", "--block-time", "22s", "--", sys.executable, "-c", PAUSES_IN_ITS_CHECKPOINT)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "saved 1\nsaved 2\nsaved 3\n", done.stdout + done.stderr
-
-
-def test_a_program_that_saves_on_a_signal_gets_it_in_time_through_its_shell(training):
-    done = training.tool("ckptrun", "-r", "t", "--latest", "ckpts/model-{epoch}.pt", "--stop", "signal:USR1", "--block-time", "15s",
-                         "--", "sh", "-c", '"$@" ${CKPT_RESUME:+--load-checkpoint $CKPT_RESUME}; echo ended', "sh", *TRAINER,
-                         "--write-checkpoints-to", "ckpts", "--save-on-signal", "--epochs", "2")
-    assert done.returncode == 0, done.stderr
-    assert training.begun_from() == [0, 1]
-    assert training.events("ended")[0]["stop_seconds"] > 0
-    assert "stopped with model-1.pt (epoch 1)" in done.stderr
-
-
-SAVES_SLOWLY_ON_ITS_SIGNAL = """
-import os, pathlib, signal, sys, time
-def save(number, frame):
-    time.sleep(7.5)
-    pathlib.Path("saved.tmp").write_text("whole")
-    os.rename("saved.tmp", "last.state")
-    sys.exit(0)
-if os.environ.get("CKPT_RESUME"):
-    sys.exit(0)
-signal.signal(signal.SIGUSR1, save)
-time.sleep(60)
-"""
-
-
-def test_a_program_that_saves_on_a_signal_and_had_too_little_time_for_it_gets_more_in_the_next_block(tool, work):
-    done = tool("ckptrun", "-r", "t", "--latest", "last.state", "--stop", "signal:USR1", "--block-time", "14s", "--", sys.executable, "-c",
-                SAVES_SLOWLY_ON_ITS_SIGNAL)
-    assert done.returncode == 0, done.stderr
-    assert "block 1: its program had not ended " in done.stderr and "after SIGUSR1: the next block sends that earlier" in done.stderr
-    assert "block 2 ended" in done.stderr and "block 3 starts from last.state" in done.stderr, done.stderr
 
 
 def test_progress_is_read_from_the_output(training):
@@ -584,37 +453,3 @@ def test_a_checkpoint_that_a_tracker_names_late_is_seen(tool, work):
                 save.format(1) + save.format(2) + "sleep 1; mkdir c/global_step3; echo 3 > c/global_step3/state; exit 1")
     assert "is not named by latest yet" in done.stderr
     assert "block 2 starts from global_step2" in done.stderr
-
-
-ONE_EPOCH_AT_A_TIME = "mkdir -p ckpts; n=$(ls ckpts | wc -l); echo $n > ckpts/model-$((n + 1)).txt; sleep 0.1"
-
-
-def test_an_end_with_0_is_the_end_of_the_work_only_when_done_when_says_so(tool, work):
-    done = tool("ckptrun", "-r", "t", "--latest", "ckpts/model-{epoch}.txt", "--done-when", "test -e ckpts/model-3.txt",
-                "--", "sh", "-c", ONE_EPOCH_AT_A_TIME)
-    assert done.returncode == 0, done.stderr
-    assert len(list((work / "ckpts").iterdir())) == 3
-    assert "exit code 0, but --done-when says that the work is not done" in done.stderr
-    assert tool("ckpt", "done", "t").returncode == 0
-
-
-def test_without_a_newer_checkpoint_an_end_with_0_that_is_not_done_is_repeated_once(tool, work):
-    done = tool("ckptrun", "-r", "t", "--latest", "ckpts/model-{epoch}.txt", "--done-when", "false",
-                "--", "sh", "-c", f"[ -e ckpts/model-1.txt ] || {{ {ONE_EPOCH_AT_A_TIME}; }}; echo begun >> begun")
-    assert done.returncode == 124, done.stderr
-    assert (work / "begun").read_text().count("begun") == 2
-    assert "without a newer whole checkpoint in between" in done.stderr
-
-
-def test_a_done_when_that_cannot_be_asked_is_told_and_counts_as_not_done(tool):
-    done = tool("ckptrun", "-r", "t", "--done-when", "no-such-command", "--", "true")
-    assert done.returncode == 1
-    assert "--done-when 'no-such-command' gave no answer: exit code 127; that counts as not done" in done.stderr
-
-
-def test_done_when_knows_the_run_and_is_asked_only_after_0(tool, work):
-    asked = 'echo "$CKPT_RUN $CKPT_RUN_DIR" >> asked'
-    assert tool("ckptrun", "-r", "t", "--done-when", asked, "--", "sh", "-c", "exit 3").returncode == 3
-    assert not (work / "asked").exists()
-    assert tool("ckptrun", "-r", "u", "--done-when", asked, "--", "true").returncode == 0
-    assert (work / "asked").read_text() == f"u {work}/ckpt-runs/u\n"

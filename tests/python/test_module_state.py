@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is saved and restored of a torch module."""
+
+import libckpt
+import numpy as np
+import pytest
+import torch
+from restored import save_and_restore
+from torch import nn
+
+
+class Remembering(nn.Module):
+    """What training changes in plain attributes."""
+
+    def __init__(self, seed):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+        self.hidden = (torch.zeros(2), torch.zeros(2))
+        self.memories, self.cache, self.counts, self.last = [], {}, np.zeros(2), None
+        self.sizes, self.rate = [2, 2], (0.5, seed)           # the script's
+        self.torch_generator, self.numpy_generator = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+
+    def train_a_little(self):
+        self.last = self.layer(torch.ones(2))                 # with its graph: it is detached when it is used next
+        self.hidden = (self.last.detach(), torch.randn(2))
+        self.memories.append(torch.randn(2))
+        self.cache["key"] = self.memories[0]
+        self.counts += 1
+        torch.rand(1, generator=self.torch_generator), self.numpy_generator.random()
+
+
+def test_what_a_module_remembers_in_plain_attributes_comes_back(open_run):
+    model, again = nn.Sequential(Remembering(1)), nn.Sequential(Remembering(2))
+    model[0].train_a_little()
+    save_and_restore(open_run, {"model": model}, {"model": again})
+    one, other = model[0], again[0]
+    assert torch.equal(one.last, other.last) and not other.last.requires_grad
+    assert all(map(torch.equal, one.hidden, other.hidden)) and torch.equal(one.memories[0], other.memories[0])
+    assert other.cache["key"] is other.memories[0] and other.counts.tolist() == [1, 1]
+    assert torch.equal(one.torch_generator.get_state(), other.torch_generator.get_state())
+    assert one.numpy_generator.random() == other.numpy_generator.random()
+    assert other.sizes == [2, 2] and other.rate == (0.5, 2)
+
+
+def test_a_buffer_that_has_grown_comes_back_in_its_size(open_run):
+    model, again = nn.Linear(2, 2), nn.Linear(2, 2)
+    model.register_buffer("cache", torch.ones(5), persistent=False)
+    again.register_buffer("cache", torch.zeros(2), persistent=False)
+    save_and_restore(open_run, {"model": model}, {"model": again})
+    assert again.cache.tolist() == [1] * 5
+
+
+def test_parameters_that_training_has_unfrozen_stay_so_and_the_others_are_the_scripts(open_run):
+    model, again = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    for module in (model, again):
+        module[0].requires_grad_(False)
+    again[1].bias.requires_grad_(False)             # the script was changed
+    run = open_run(model=model)
+    model[0].weight.requires_grad_(True)
+    run.point()
+    run._session.save(run.step)
+    run.close()
+    open_run(model=again)
+    assert [parameter.requires_grad for parameter in again.parameters()] == [True, False, True, False]
+
+
+def test_wrappers_leave_no_trace_in_the_names(open_run, tmp_path):
+    compiled = torch.compile(nn.Linear(2, 2))
+    inside = nn.DataParallel(nn.Sequential(torch.compile(nn.Linear(2, 2))))
+    live = {"a": nn.Linear(2, 2), "b": nn.Sequential(nn.Linear(2, 2))}
+    save_and_restore(open_run, {"a": compiled, "b": inside}, live)
+    assert torch.equal(live["a"].weight, compiled._orig_mod.weight)
+    names = [name for name in libckpt.open(tmp_path / "run") if name[0] in "ab"]
+    assert names == ["a/bias", "a/weight", "b/0.bias", "b/0.weight"]
+
+
+def test_a_run_begins_before_a_lazy_module_is_made(open_run):
+    def objects():
+        model = nn.Sequential(nn.LazyLinear(3), nn.LazyBatchNorm1d())
+        return {"model": model, "optimizer": torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)}
+    first = objects()
+    run = open_run(**first)
+    for _ in range(2):
+        first["model"](torch.ones(4, 2)).pow(2).sum().backward()
+        first["optimizer"].step()
+    run._session.save(run.step + 1)
+    run.close()
+    second = objects()
+    open_run(**second)
+    for name, tensor in first["model"].state_dict().items():
+        assert torch.equal(second["model"].state_dict()[name], tensor), name
+    assert torch.equal(second["optimizer"].state_dict()["state"][0]["momentum_buffer"],
+                       first["optimizer"].state_dict()["state"][0]["momentum_buffer"])
+
+
+def test_a_lazy_module_gets_the_shape_of_the_snapshot(open_run):
+    trained = nn.LazyLinear(3)
+    trained(torch.zeros(1, 5))
+    fresh = nn.LazyLinear(3)
+    save_and_restore(open_run, {"m": trained}, {"m": fresh})
+    assert torch.equal(fresh.weight, trained.weight)
+
+
+@pytest.mark.parametrize("other, said", [
+    ({"model": nn.Linear(2, 4)}, "holds"), ({"model": nn.Linear(2, 3), "more": [1]}, "'more', which the snapshot does not hold"),
+    ({"models": nn.Linear(2, 3)}, "'model', which Run was not given"), ({"model": nn.Linear(2, 3, bias=False)}, "model/bias"),
+    ({"model": nn.Linear(2, 3).double()}, "model/"), ({"model": nn.Sequential(nn.Linear(2, 3))}, "model/"),
+])
+def test_another_structure_is_refused_naming_both(other, said, open_run):
+    with pytest.raises(libckpt.Error, match=said):
+        save_and_restore(open_run, {"model": nn.Linear(2, 3)}, other)
+
+
+class Counting(nn.Linear):
+    def __init__(self, rate=0.5):
+        super().__init__(2, 2)
+        self.seen, self.rate, self.worst, self.stage, self.losses = 0, rate, float("nan"), "warm", []
+        self.best, self.of_epochs, self.sizes, self._own = None, {"loss": []}, [2, 2], 0
+
+    def count(self):
+        self.seen += 1
+        self._own += 1
+        self.losses.append(0.5)
+        self.of_epochs["loss"].append([self.seen, np.float32(0.25)])
+        self.best, self.stage, self.late = 0.5, "hot", (1, 2)
+
+
+def test_plain_attributes_of_a_module_that_training_has_changed_come_back_and_the_others_are_the_scripts(open_run):
+    model, again = nn.Sequential(Counting()), nn.Sequential(Counting(rate=0.1))
+    kept = again[0].losses
+    run = open_run(model=model)
+    for _ in range(2):
+        model[0].count()
+        run.point()
+        run._session.save(run.step)
+    run.close()
+    open_run(model=again)
+    found = again[0]
+    assert (found.seen, found.losses, found.best, found.stage, found.late) == (2, [0.5, 0.5], 0.5, "hot", (1, 2))
+    assert found.of_epochs == {"loss": [[1, 0.25], [2, 0.25]]} and found.losses is kept
+    assert (found.rate, found.sizes, found._own) == (0.1, [2, 2], 0)
+
+
+def test_a_module_that_changes_its_type_after_run_comes_back_in_that_type(open_run):
+    def made():
+        model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+        return model, torch.optim.Adam(model.parameters())
+    (model, optimizer), (again, its_optimizer) = made(), made()
+    weight = again[0].weight
+    run = open_run(model=model, optimizer=optimizer)
+    model.to(torch.float64)
+    model(torch.ones(3, 2, dtype=torch.float64)).sum().backward()
+    optimizer.step()
+    run.point()
+    run._session.save(run.step)
+    run.close()
+    open_run(model=again, optimizer=its_optimizer)
+    again.to(torch.float64)
+    assert again[0].weight is weight and torch.equal(weight, model[0].weight) and torch.equal(again[1].running_mean, model[1].running_mean)
+    assert its_optimizer.state[weight]["exp_avg"].dtype is torch.float64
+
+
+def test_gradients_are_not_saved(open_run, tmp_path):
+    model = nn.Linear(2, 2)
+    model(torch.ones(2)).sum().backward()
+    run = open_run(model=model)
+    run.point()
+    run.finish()
+    assert not [name for name in libckpt.open(tmp_path / "run") if "grad" in name]
