@@ -462,6 +462,8 @@ BlockResult RunningBlock::finish(int exec_error) {
   if (talk_.handle()) note_news();
   const double ended = now();
   if (watch_ && watch_->settle(ending())) note_checkpoint();
+  if (watch_)
+    for (const checkpoints::Candidate& candidate : watch_->left_open()) ledger_.append("left_open", checkpoints::to_json(checkpoints::Version{candidate, "", 0, ""}));
   Seen what = patiently(run_.clock, [this] { return seen(); });
   if (!plan_.done_when.empty() && !what.linked && what.exit_code == 0) what.done = is_done(run_, plan_);
   const Verdict verdict = judge(what);

@@ -41,7 +41,7 @@ std::vector<Candidate> CheckpointWatch::list_new() {
   const auto& known = newest_ ? newest_ : own_.resume;
   const auto there = own_.search.pattern.list(fs_);
   has_matched_ = has_matched_ || !there.empty();
-  began_again_ = began_again_ || has_begun_again(there);
+  may_have_begun_again_ = may_have_begun_again_ || begins_with_lower_number(there);
   std::vector<Candidate> all;
   for (const Candidate& candidate : there) {
     if (known && !comes_after(candidate, known->candidate)) break;
@@ -65,7 +65,7 @@ std::optional<Candidate> CheckpointWatch::find_new() {
 }
 
 // From one look to the next. But of a first directory nothing tells which files are still to come, and a program may take its time
-// between two of them; the later ones are compared with it. Nor of one that is smaller than the one before: who wrote it may
+// between two of them; the later ones are compared with it. Nor of one that is much smaller than the one before: who wrote it may
 // have died in the middle, while a shell around it lives on.
 double CheckpointWatch::rest_that_tells(const Candidate& candidate) const {
   const bool is_first = !newest_ && !own_.resume && !own_.search.pattern.names_one_file();
@@ -74,7 +74,7 @@ double CheckpointWatch::rest_that_tells(const Candidate& candidate) const {
 }
 
 bool CheckpointWatch::is_shorter(const Candidate& candidate) const {
-  return checkpoints::is_short(candidate, checkpoints::bytes_of_those_like(candidate, whole_));
+  return checkpoints::is_short(candidate, checkpoints::bytes_of_one_like(candidate, whole_));
 }
 
 bool CheckpointWatch::does_not_change(const Candidate& candidate) const {
@@ -94,6 +94,10 @@ void CheckpointWatch::note_doubtful(const Candidate& candidate, double since, bo
 void CheckpointWatch::judge(const Candidate& candidate) {
   judged_from_ = clock_.monotonic_seconds();
   judged_open_ = is_open_for_writing(candidate.path, descendants());     // who writes it may be dead when the answer comes
+  if (judged_open_)
+    open_.insert(candidate.path);
+  else
+    open_.erase(candidate.path);
   auto keep = own_.keep;
   if (keep) keep->even_if_unknown = does_not_change(candidate);
   if (keep) keep->is_open = judged_open_;
@@ -161,24 +165,40 @@ bool CheckpointWatch::settle(Ending ending) {
   broken_ = own_.broken;
   std::erase_if(doubtful_, [](const Doubtful& one) { return one.is_open; });
   const std::vector<Candidate> all = list_new();
+  began_again_ = may_have_begun_again_ && !was_only_touched(*own_.resume);
   for (const Candidate& candidate : all) {
-    const bool is_at_rest = ending == Ending::by_itself || (!is_shorter(candidate) && (ending == Ending::asked ||
-                                                                                       checkpoints::has_one_behind(candidate, all)));
+    const bool has_followers = checkpoints::has_one_behind(candidate, all);
+    const bool is_left_open = ending == Ending::cut_off && open_.contains(candidate.path) && !has_followers;
+    const bool is_at_rest = ending == Ending::by_itself || (!is_shorter(candidate) && (ending == Ending::asked || has_followers));
     if (is_at_rest) note_doubtful(candidate, -engine::no_limit, false);
     judge(candidate);
     const Judged judged = judgement_->wait();
     judgement_.reset();
-    if (take(judged)) return true;
+    if (is_left_open && !judged.finding.by_checksum)
+      left_open_.push_back(candidate);
+    else if (take(judged))
+      return true;
   }
   return settle_for_copy();
 }
 
-// Whether or not it has come further since: what it went on from counted for nothing.
-bool CheckpointWatch::has_begun_again(const std::vector<Candidate>& there) const {
-  return own_.resume && std::any_of(there.begin(), there.end(), [&](const Candidate& candidate) {
-    const Candidate& before = own_.resume->candidate;
-    return candidate.order < before.order && candidate.modified > before.modified && is_written_by_block(candidate);
-  });
+// Whether or not it has come further since: what it went on from counted for nothing. A program that counts on may well write older ones
+// anew, without their optimizers say, once it has written a newer one.
+bool CheckpointWatch::begins_with_lower_number(const std::vector<Candidate>& there) const {
+  if (!own_.resume) return false;
+  const Candidate* first = nullptr;
+  for (const Candidate& candidate : there)
+    if (is_written_by_block(candidate) && (!first || candidate.modified < first->modified)) first = &candidate;
+  const Candidate& before = own_.resume->candidate;
+  return first && first->order < before.order && first->modified > before.modified;
+}
+
+// As by a job against the purging of old files: all have another time, and what they had.
+bool CheckpointWatch::was_only_touched(const checkpoints::Version& version) const {
+  const auto there = own_.search.pattern.list(fs_);
+  const auto now = std::find_if(there.begin(), there.end(), [&](const Candidate& one) { return one.path == version.path(); });
+  if (now == there.end() || now->same_version(version.candidate) || now->bytes != version.candidate.bytes) return false;
+  return checkpoints::Judgement(fs_, *now, std::nullopt).wait().version.crc == version.crc;
 }
 
 // A directory that was there may be on its way out, which changes its time as well.

@@ -6,6 +6,8 @@
 
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -47,6 +49,7 @@ class CheckpointWatch {
 
   const std::optional<checkpoints::Version>& newest() const noexcept { return newest_; }  // of this block
   bool began_again() const noexcept { return began_again_; }  // what it wrote has lower numbers than what it went on from
+  const std::vector<checkpoints::Candidate>& left_open() const noexcept { return left_open_; }
   bool has_matched() const noexcept { return has_matched_; }  // anything was there that the pattern names, whole or not
   double seconds_since_last() const noexcept {
     return seconds_since_last_;
@@ -70,7 +73,8 @@ class CheckpointWatch {
   bool is_shorter(const checkpoints::Candidate& candidate) const;
   bool does_not_change(const checkpoints::Candidate& candidate) const;
   bool settle_for_copy();
-  bool has_begun_again(const std::vector<checkpoints::Candidate>& there) const;
+  bool begins_with_lower_number(const std::vector<checkpoints::Candidate>& there) const;
+  bool was_only_touched(const checkpoints::Version& version) const;
   bool is_written_by_block(const checkpoints::Candidate& candidate) const;
   void judge(const checkpoints::Candidate& candidate);
   void note_doubtful(const checkpoints::Candidate& candidate, double since, bool is_open);
@@ -86,7 +90,9 @@ class CheckpointWatch {
   std::optional<checkpoints::Version> newest_;
   std::vector<checkpoints::Version> whole_;            // newest first: of this block, what it goes on from, of earlier blocks
   bool judged_open_ = false;                           // for writing, when the judgement began
-  bool has_matched_ = false, began_again_ = false;
+  bool has_matched_ = false, may_have_begun_again_ = false, began_again_ = false;
+  std::set<std::string> open_;                         // for writing, when last looked at
+  std::vector<checkpoints::Candidate> left_open_;      // by a program that was cut off
   bool copy_failed_ = false;  // of the last one
   double last_found_, seconds_since_last_ = 0, judged_from_ = 0, rest_until_ = 0;
   std::optional<double> until_first_;   // from the start of the block

@@ -130,6 +130,8 @@ SeenCheckpoints read_seen_checkpoints(io::FileSystem& fs, const rundir::Layout& 
         from = checkpoints::parse_version(rundir::object_in(line, "own_from"));   // may be adopted
         in_doubt = line.value("own_in_doubt", json(false)) == true;
       }
+      if (event == "left_open")
+        if (const auto version = checkpoints::parse_version(line)) seen.left_open.push_back(version->candidate);
       if (event != "checkpoint") continue;
       const double since_last = rundir::number_in(line, "seconds_since_last").value_or(0);
       if (of_block.empty()) first_after = since_last;
@@ -147,7 +149,7 @@ OwnCheckpointsOfRun::OwnCheckpointsOfRun(io::FileSystem& fs, const rundir::Layou
                                          const CheckpointOptions& options, bool starts_over)
     : fs_(fs), layout_(layout), options_(options) {
   if (options.pattern.empty()) return;
-  search_.emplace(checkpoints::Search{Pattern(options.pattern), -engine::no_limit, layout.kept() + "/checkpoints", {}, {},
+  search_.emplace(checkpoints::Search{Pattern(options.pattern), -engine::no_limit, layout.kept() + "/checkpoints", {}, {}, {},
                                       options.is_by_trainer});
   if (const auto setting = starts_over ? std::nullopt : checkpoints::read_setting(fs, layout.directory())) {
     refuse_expanded(*setting, search_->pattern);
@@ -202,6 +204,7 @@ void OwnCheckpointsOfRun::choose(ChainFacts& facts) {
   seen_ = read_seen_checkpoints(fs_, layout_);
   search_->remembered = seen_.versions;
   search_->in_doubt = seen_.in_doubt;
+  search_->left_open = seen_.left_open;
   if (const auto first = rundir::Blocks(fs_, layout_, {}).read_claim(1)) search_->begun = first->claimed;
   search_->is_being_written = [this](const Candidate& candidate) { return is_being_written(candidate); };
   checkpoints::Choice choice = checkpoints::choose(fs_, *search_);

@@ -35,6 +35,7 @@ std::vector<std::string> command_of_block(std::vector<std::string> command,
 struct SeenCheckpoints {
   std::vector<checkpoints::Version> versions;  // found whole, or gone on from, newest first
   std::vector<checkpoints::Version> in_doubt;  // gone on from for want of another, by a block that left nothing whole
+  std::vector<checkpoints::Candidate> left_open;   // for writing, by programs that were cut off
   engine::Observations intervals, stops;       // seconds from one to the next, and from a request to stop to the end
   double seconds_without_second = 0;           // from the first one of a block to its end, where no other came; the longest
   double stop_cut_off_seconds = 0;             // that were not enough for the latter, in a newer block; 0: none

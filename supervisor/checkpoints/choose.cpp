@@ -21,7 +21,7 @@ constexpr std::uint64_t longest_setting = 1u << 20;
 constexpr const char* not_seen_at_rest =
     "its program was killed or failed before it was seen at rest, and its format does not tell whether it is whole";
 constexpr const char* smaller_than_before =
-    "it is smaller than the one before it, and its format does not tell whether it is whole";
+    "it is much smaller than the one before it, and its format does not tell whether it is whole";
 constexpr const char* copy_of_what_may_be_torn = "it is a copy of one that may be torn";
 constexpr const char* being_written = "somebody is writing it, and its format does not tell whether it is whole";
 
@@ -44,14 +44,12 @@ std::string why_rejected(const Judged& judged, const Search& search) {
   return changed_since(judged.version, search.remembered);
 }
 
-// Of those that are known to have been whole, newest first; where none is known, of those that were there before, largest first.
-std::vector<std::uint64_t> bytes_before(const Candidate& candidate, const Search& search, const std::vector<Candidate>& all) {
-  if (!search.remembered.empty()) return bytes_of_those_like(candidate, search.remembered);
-  std::vector<std::uint64_t> found;
+// Of the newest one that is known to have been whole, else of the largest that was there before.
+std::uint64_t bytes_before(const Candidate& candidate, const Search& search, const std::vector<Candidate>& all) {
+  std::uint64_t most = bytes_of_one_like(candidate, search.remembered);
   for (const Candidate& other : all)
-    if (other.modified < candidate.modified && are_alike(other, candidate)) found.push_back(other.bytes);
-  std::sort(found.begin(), found.end(), std::greater<>());
-  return found;
+    if (search.remembered.empty() && other.modified < candidate.modified && are_alike(other, candidate)) most = std::max(most, other.bytes);
+  return most;
 }
 
 // A copy of what may have been torn. Where the program has written since it could read that.
@@ -61,14 +59,20 @@ bool is_copy_in_doubt(const Version& copy, const Search& search, const std::vect
   });
 }
 
-// Where its format does not tell whether it is whole, and no block has seen it at rest: why a kill may have left it.
+// Where its format does not tell whether it is whole, and no block has seen it at rest: why a kill may have left it. What HDF5 tells is
+// that nothing is missing of what was written so far.
 std::string why_doubtful(const Judged& judged, const Search& search, const std::vector<Candidate>& all) {
   const Candidate& candidate = judged.version.candidate;
-  if (judged.finding.state != Wholeness::unknown || is_remembered(candidate, search)) return {};
-  if (is_copy(candidate, search)) return is_copy_in_doubt(judged.version, search, all) ? copy_of_what_may_be_torn : "";
-  if (is_short(candidate, bytes_before(candidate, search, all))) return smaller_than_before;
+  const bool is_unknown = judged.finding.state == Wholeness::unknown;
+  if (judged.finding.by_checksum || is_remembered(candidate, search)) return {};
+  if (is_copy(candidate, search)) return is_unknown && is_copy_in_doubt(judged.version, search, all) ? copy_of_what_may_be_torn : "";
+  const bool has_followers = has_one_behind(candidate, all);
+  const auto is_it = [&](const Candidate& one) { return one.same_version(candidate); };
+  if (!has_followers && std::any_of(search.left_open.begin(), search.left_open.end(), is_it)) return not_seen_at_rest;
+  const bool may_be_a_part = is_unknown || judged.finding.format == "HDF5";
+  if (may_be_a_part && is_short(candidate, bytes_before(candidate, search, all))) return smaller_than_before;
   const bool is_of_run = !search.remembered.empty() || candidate.modified > search.begun;
-  return is_of_run && !has_one_behind(candidate, all) ? not_seen_at_rest : "";
+  return is_unknown && is_of_run && !has_followers ? not_seen_at_rest : "";
 }
 
 // Of what the pattern matches now what is of this run, and behind it the copies.
@@ -96,24 +100,13 @@ bool are_alike(const Candidate& one, const Candidate& other) {
   return without_digits(io::base_name(one.path)) == without_digits(io::base_name(other.path));
 }
 
-std::vector<std::uint64_t> bytes_of_those_like(const Candidate& candidate, const std::vector<Version>& versions) {
-  std::vector<std::uint64_t> found;
-  const Candidate* last = nullptr;      // one that a block wrote and the next one went on from is remembered twice
-  for (const auto& [other, format, crc, copy] : versions) {
-    if (!are_alike(other, candidate) || (last && last->same_version(other))) continue;
-    last = &other;
-    found.push_back(other.bytes);
-  }
-  return found;
+std::uint64_t bytes_of_one_like(const Candidate& candidate, const std::vector<Version>& versions) {
+  const auto like = std::find_if(versions.begin(), versions.end(), [&](const Version& one) { return are_alike(one.candidate, candidate); });
+  return like == versions.end() ? 0 : like->candidate.bytes;
 }
 
-bool is_short(const Candidate& candidate, const std::vector<std::uint64_t>& bytes_before) noexcept {
-  if (bytes_before.empty()) return false;
-  constexpr std::size_t enough = 3;
-  const std::uint64_t newest = bytes_before.front();
-  const bool are_equal = bytes_before.size() >= enough && std::all_of(bytes_before.begin(), bytes_before.begin() + enough,
-                                                                       [&](std::uint64_t bytes) { return bytes == newest; });
-  return candidate.bytes < newest - (are_equal ? 0 : newest / 10);
+bool is_short(const Candidate& candidate, std::uint64_t bytes_before) noexcept {
+  return candidate.bytes < bytes_before - bytes_before / 10;
 }
 
 std::string changed_since(const Version& version, const std::vector<Version>& remembered) {

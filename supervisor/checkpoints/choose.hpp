@@ -19,6 +19,7 @@ struct Search {
   std::string copies;               // the directory of the copies of a file that is overwritten in place
   std::vector<Version> remembered;  // found whole by earlier blocks, or gone on from, newest first
   std::vector<Version> in_doubt{};  // gone on from because there was nothing else, by a block that left nothing whole
+  std::vector<Candidate> left_open{};   // for writing, by programs that were cut off
   bool is_by_trainer = false;       // of Hugging Face, as the user says
   // When the run's first block began (wall seconds): what was there before was not left by a kill that the run knows of.
   double begun = std::numeric_limits<double>::infinity();
@@ -40,11 +41,12 @@ struct Choice {
 std::vector<Candidate> list_candidates(io::FileSystem& fs, const Search& search);
 // Its program had gone on to another one of these, and so was done with it.
 bool has_one_behind(const Candidate& candidate, const std::vector<Candidate>& all);
-// Smaller than those before it that were whole, newest first: where a format does not tell, it was cut short, most likely. Those of
-// one program are as large as each other, but for what its own compression makes of them; where three were so to the byte, exactly.
-bool is_short(const Candidate& candidate, const std::vector<std::uint64_t>& bytes_before) noexcept;
+// Much smaller than one that was whole: where a format does not tell, it was cut short, most likely. Those of one program are as
+// large as each other, but for what its own compression makes of them.
+bool is_short(const Candidate& candidate, std::uint64_t bytes_before) noexcept;
 bool are_alike(const Candidate& one, const Candidate& other);  // by their names, which differ by numbers only
-std::vector<std::uint64_t> bytes_of_those_like(const Candidate& candidate, const std::vector<Version>& versions);
+// Of the first of these that is like this one; 0: there is none.
+std::uint64_t bytes_of_one_like(const Candidate& candidate, const std::vector<Version>& versions);
 // Why the version is not what was found whole under that name, of that size and time; empty: it is, or nobody looked.
 std::string changed_since(const Version& version, const std::vector<Version>& remembered);
 

@@ -175,7 +175,7 @@ for step in 1, 2, 3:
 def test_what_a_program_that_handles_no_signal_was_writing_when_it_was_stopped_is_not_taken(shell, tool, work):
     done = tool("ckptrun", "-r", "t", "--block-time", "10s", "--stop", "deadline", "--latest", "last.state", "--", *shell, sys.executable,
                 "-c", WRITES_FOR_EVER)
-    assert "last.state is left out: it is smaller than the one before it" in done.stderr, done.stderr
+    assert "last.state is left out: it is much smaller than the one before it" in done.stderr, done.stderr
     assert done.stdout == "from 2\n", done.stderr
 
 
@@ -261,7 +261,7 @@ def test_a_file_that_was_cut_short_is_not_taken_however_its_program_ended(how, t
     done = tool("ckptrun", "-r", "t", "--block-time", "12s", "--stop", "deadline", "--latest", "m-{step}.state", "--", *shell, sys.executable,
                 "-c", TORN, how)
     assert done.stdout == "from m-2.state\n", done.stderr
-    assert "m-3.state is left out: it is smaller than the one before it" in done.stderr
+    assert "m-3.state is left out: it is much smaller than the one before it" in done.stderr
 
 
 def test_a_run_that_went_on_from_a_checkpoint_of_before_does_not_start_over_without_it(training):

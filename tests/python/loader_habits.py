@@ -397,6 +397,26 @@ class DrawnFromVariablesInFirstLines(Habit):
         return DataLoader(TensorDataset((x + noise).float(), y), BATCH, shuffle=True)
 
 
+class ModuleInFirstLines(Habit):
+    """A flag and a list of the model, which an epoch's first lines set, and its batches put back to what the script has made."""
+
+    def make_model(self):
+        model = super().make_model()
+        model.warm, model.losses = False, []
+        return model
+
+    def loader_of(self, epoch):
+        self.model.warm = True
+        self.model.losses.append(epoch)
+        return self.loader
+
+    def step(self, run, batch):
+        if run.batch == 2:
+            self.model.warm = False
+            self.model.losses.clear()
+        super().step(run, (batch[0] * (0.5 + self.model.warm + len(self.model.losses)), batch[1]))
+
+
 class VariablesInFirstLines(Habit):
     """What the first lines of an epoch do to run.vars, in place or not."""
 
@@ -422,4 +442,4 @@ ALL = [SeededEachEpoch, SeededByHand, SeededAndGiven, DrawnFromBefore, MadeEachE
        StatefulCounting, CountingStreaming, OwnBatching, SwitchedOnce, SwitchedEachEpoch, SwitchedForWorkers, SwitchedAfterBatches,
        SwitchedByMore, SwitchedBesideOpen, SwitchedBesideCache, TakingTurns, LastingWorkers, LastingWorkersMadeAnew, PassesInSteps, PassesMadeInSteps, PassesBeforePoints, PassesMadeBeforePoints, VariablesInFirstLines,
        Wrapped, WrappedInFunctions, WrappedInIterators, WrappedWithWorkers, DrawnInFirstLines, PartsDrawnInFirstLines,
-       DrawnFromVariablesInFirstLines]
+       DrawnFromVariablesInFirstLines, ModuleInFirstLines]

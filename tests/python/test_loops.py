@@ -10,6 +10,7 @@ import re
 import libckpt
 import numpy as np
 import pytest
+import torch
 
 
 class Interrupted:
@@ -244,6 +245,32 @@ def test_what_the_script_changes_between_its_loop_and_finish_is_saved(loop, open
     run.finish()
     snapshot = libckpt.open(tmp_path / "run")
     assert (snapshot.step, snapshot["weights"].tolist(), snapshot.vars) == (2, [12, 12, 12], {"test": 0.5})
+
+
+@pytest.mark.parametrize("make", [lambda model: model.half(), lambda model: model.requires_grad_(False)])
+def test_a_model_that_is_made_for_use_after_the_loop_may_still_be_trained_longer(make, open_run, capfd):
+    for steps in (2, 3):
+        model = torch.nn.Linear(2, 2)
+        run = open_run(model=model)
+        for _ in run.steps(steps):
+            model(torch.ones(2)).sum().backward()
+        make(model)
+        run.vars["test"] = 0.5
+        run.finish()
+        assert "the last snapshot is of the loop's end" in capfd.readouterr().err
+
+
+def test_a_longer_training_goes_on_with_the_random_numbers_of_the_loops_end(open_run):
+    expected = np.random.RandomState(1).random(3).tolist()
+    for steps, seed in ((2, 1), (3, 5)):
+        np.random.seed(seed)
+        run = open_run(drawn=(drawn := []))
+        for _ in run.steps(steps):
+            drawn.append(np.random.random())
+        np.random.random(7)                    # a final test
+        run.vars["test"] = 0.5
+        run.finish()
+    assert drawn == expected
 
 
 def test_a_state_that_finish_finds_as_the_loop_left_it_is_not_saved_once_more(open_run, tmp_path):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is saved and restored of a torch module."""
 
+import enum
+
 import libckpt
 import numpy as np
 import pytest
@@ -111,18 +113,28 @@ def test_another_structure_is_refused_naming_both(other, said, open_run):
         save_and_restore(open_run, {"model": nn.Linear(2, 3)}, other)
 
 
+class Options(dict):
+    """As people write it."""
+    __getattr__ = dict.__getitem__
+
+
+class Phase(enum.Enum):
+    first, second = 1, 2
+
+
 class Counting(nn.Linear):
     def __init__(self, rate=0.5):
         super().__init__(2, 2)
         self.seen, self.rate, self.worst, self.stage, self.losses = 0, rate, float("nan"), "warm", []
         self.best, self.of_epochs, self.sizes, self._own = None, {"loss": []}, [2, 2], 0
+        self.options, self.phase = Options(width=2), Phase.first
 
     def count(self):
         self.seen += 1
         self._own += 1
         self.losses.append(0.5)
         self.of_epochs["loss"].append([self.seen, np.float32(0.25)])
-        self.best, self.stage, self.late = 0.5, "hot", (1, 2)
+        self.best, self.stage, self.late, self.phase = 0.5, "hot", (1, 2), Phase.second
 
 
 def test_plain_attributes_of_a_module_that_training_has_changed_come_back_and_the_others_are_the_scripts(open_run):
@@ -139,6 +151,7 @@ def test_plain_attributes_of_a_module_that_training_has_changed_come_back_and_th
     assert (found.seen, found.losses, found.best, found.stage, found.late) == (2, [0.5, 0.5], 0.5, "hot", (1, 2))
     assert found.of_epochs == {"loss": [[1, 0.25], [2, 0.25]]} and found.losses is kept
     assert (found.rate, found.sizes, found._own) == (0.1, [2, 2], 0)
+    assert found.phase is Phase.second and found.options.width == 2
 
 
 def test_a_module_that_changes_its_type_after_run_comes_back_in_that_type(open_run):

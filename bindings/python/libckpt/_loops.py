@@ -63,6 +63,7 @@ class Loops:
         self._vars_at_epoch: Callable | None = None
         self._marks_at_epoch: dict = {}            # of everything given, where the epoch begins in its middle
         self._marks_at_end: dict | None = None     # where the loop ended, run.vars too
+        self._random_at_end: dict | None = None    # there, as well: from here a longer training goes on
 
     # ---- Where it stands ---------------------------------------------------------------------------------------------------
 
@@ -120,6 +121,7 @@ class Loops:
         those of batches(). Raises Stopped when time is up, after the state is durable. ``math.inf``: until the script says
         `break`."""
         self._look_around()
+        self._marks_at_end = self._random_at_end = None
         self._settle_before_epoch(self.epoch >= total)
         self._state.check_variables()
         try:
@@ -187,12 +189,14 @@ class Loops:
             if self._best.due:
                 self._best.saving_at(self.step)
             self._save_now()
-        self._marks_at_end = self._state.marks(self._state.by_name()) if self._session.is_open else None
+        if self._session.is_open:
+            self._marks_at_end, self._random_at_end = self._state.marks(self._state.by_name()), self._random_state()
 
     def steps(self, total: int) -> Iterator[int]:
         """``for step in run.steps(100_000)``: the steps that are left, from 0, a safe point after each. Raises Stopped
         as epochs() does."""
         self._look_around()
+        self._marks_at_end = self._random_at_end = None
         self._settle(self.step >= total)
         self._state.check_variables()
         self._driver = "steps"
@@ -216,7 +220,7 @@ class Loops:
         if self._driver is not None or self._in_epoch:
             raise Error("run.point() inside a loop over run.epochs(), run.batches() or run.steps(): these make the safe points themselves; "
                         "steps inside an epoch are run.batches(range(n))")
-        self._pending_random = None
+        self._pending_random = self._marks_at_end = self._random_at_end = None
         self._complete_epoch()           # whose batches() came before
         self.step += 1
         self._safe_point()

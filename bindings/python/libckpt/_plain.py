@@ -152,7 +152,7 @@ class Dict(Kind):
     def write(self, writer, value, path):
         if type(value) is dict and all(type(key) is str and not has_lone_surrogates(key) for key in value):
             return {"$" + key if key.startswith("$") else key: writer.node(item, (*path, key)) for key, item in value.items()}
-        if factory_of(value) is None and getattr(value, "default_factory", None) and writer.comes_back_alone(path):
+        if factory_of(value) is None and isinstance(value, collections.defaultdict) and value.default_factory and writer.comes_back_alone(path):
             raise TypeError(f"its default_factory is a function, which is not saved; take one of {', '.join(DEFAULTS)}, or make it before "
                             "Run() and give it to Run")
         pairs = []
@@ -181,7 +181,7 @@ DEFAULTS = {kind.__name__: kind for kind in (list, dict, set, int, float, str, b
 
 def factory_of(value) -> str | None:
     """Of a defaultdict; None where its values are made by the script's own function."""
-    factory = getattr(value, "default_factory", None)
+    factory = value.default_factory if isinstance(value, collections.defaultdict) else None     # any other may answer to any name
     return factory.__name__ if factory in DEFAULTS.values() else None
 
 

@@ -256,7 +256,7 @@ def initialise(state, where, only):
             if name not in nodes or name not in state.objects:
                 raise KeyError(f"only= names '{name}', which {'the snapshot' if name not in nodes else 'Run'} does not have")
         with structure_of(snapshot.path):
-            reader = Reader(snapshot._arrays, state.pickled)
+            reader = Reader(snapshot._arrays, state.pickled, state.at_start)
             values = [reader.value(nodes[name], state.objects[name], (name,)) for name in names]
         for name, array in reader.targets.items():
             if reader.arrays.get(name) != (array.dtype, tuple(array.shape)):

@@ -17,7 +17,7 @@ from ._notebook import in_notebook
 from ._optimizer import left_inside
 from ._plain import is_immutable
 from ._session import Session, Stopped
-from ._state import KEY, State, snapshot_content
+from ._state import KEY, State, is_made_for_use, snapshot_content
 from ._tree import HALF_RESTORED, structure_of
 
 Function = TypeVar("Function", bound=Callable[[], Any])
@@ -183,7 +183,7 @@ class Run(Loops):
         self._metrics.write()
         loop = {"position": self._position(), "best": self._best.nest(), "settings": self._settings,
                 "overridden": self._overridden}
-        writer, text = self._state.write({"random": self._random_state(), "loop": loop})
+        writer, text = self._state.write({"random": self._random_at_end or self._random_state(), "loop": loop})
         self._parts |= writer.generators
         self._registry.replace_by(writer.arrays)
         _abi.call("ckpt_set", self._session.handle, KEY.encode(), text.encode())
@@ -269,12 +269,21 @@ class Run(Loops):
         not complete."""
         if not self._session.is_open:
             return
-        if self._marks_at_end is not None and self._state.marks(self._state.by_name()) != self._marks_at_end:
-            self._prepare_save()         # a step that has been saved is saved once more where a value was set since
+        self._save_what_came_after_the_loop()
         self._finish_by(self._session.finish)
         if self._directory:
             say(f"complete at step {self.step}" + (f": {reason}" if reason else ""))
         self.close()
+
+    def _save_what_came_after_the_loop(self):
+        """But what was made for use, in half precision or frozen, could not be trained any longer: there the state of the loop's end stands."""
+        if self._marks_at_end is None or (marks := self._state.marks(self._state.by_name())) == self._marks_at_end:
+            return
+        made = [name for name, mark in marks.items() if is_made_for_use(mark, self._marks_at_end.get(name))]
+        if made:
+            say(f"the last snapshot is of the loop's end: after it the script has given another type to {', '.join(made)}, or frozen parameters")
+        else:
+            self._prepare_save()         # a step that has been saved is saved once more where a value was set since
 
     def _finish_by(self, finish: Callable[[int], None]):
         self._complete_epoch()

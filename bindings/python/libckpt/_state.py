@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import zlib
-from typing import Any
+from typing import Any, Iterator
 
 from . import _abi, _kinds  # noqa: F401  (registers the kinds)
 from ._arrays import memory_of
@@ -25,7 +25,7 @@ class State:
         self.objects = dict(sorted(objects.items(), key=lambda item: not is_module(item[1])))   # modules name their tensors
         self.variables = variables
         self.pickled = pickled
-        self._at_start: dict = {}
+        self.at_start: dict = {}
         self._is_first = True
         for name, value in objects.items():
             self._check(name, value)
@@ -44,11 +44,11 @@ class State:
 
     def check_variables(self):
         """Raises TypeError where something in run.vars cannot be saved, which the script fills after Run() has looked at the rest."""
-        Writer(self.pickled, at_start=dict(self._at_start), is_first=False).node(self.variables, ("vars",))
+        Writer(self.pickled, at_start=dict(self.at_start), is_first=False).node(self.variables, ("vars",))
 
     def write(self, own: dict) -> tuple[Writer, str]:
         """A walk over everything as it is now; `own` is what the run remembers. The writer holds the arrays."""
-        writer = Writer(self.pickled, at_start=self._at_start, is_first=self._is_first)
+        writer = Writer(self.pickled, at_start=self.at_start, is_first=self._is_first)
         self._is_first = False
         objects = {name: self._write(writer, name, value) for name, value in self.objects.items()}
         objects["vars"] = writer.node(self.variables, ("vars",))
@@ -59,7 +59,7 @@ class State:
         """By name what differs when a script has changed it: its structure and plain values, and a mark of each array."""
         found: dict[str, Any] = {}
         for name, value in values.items():
-            marker = Marker(self.pickled, at_start=self._at_start, is_first=False)
+            marker = Marker(self.pickled, at_start=self.at_start, is_first=False)
             with contextlib.suppress(TypeError):          # what cannot be saved is told when it is
                 found[name] = json.dumps(self._write(marker, name, value)), marker.marks
         return found
@@ -76,7 +76,7 @@ class State:
         nodes = tree["objects"]
         check_own(nodes["random"], nodes["loop"])
         self._compare_names({name for name in nodes if name not in OWN})
-        reader = Reader(arrays, self.pickled)
+        reader = Reader(arrays, self.pickled, self.at_start)
         live = self.by_name()
         values = {name: reader.value(nodes[name], live.get(name), (name,)) for name in (*self.objects, *OWN) if name in nodes}
         return reader, values
@@ -114,6 +114,20 @@ class Marker(Writer):
             with contextlib.suppress(RuntimeError):
                 return tensor.data_ptr(), tensor._version
         return None
+
+
+def is_made_for_use(mark, before) -> bool:
+    """Whether modules have other types of parameters than before, or others that are frozen; of two of State.marks()."""
+    return before is not None and list(forms_in(json.loads(mark[0]))) != list(forms_in(json.loads(before[0])))
+
+
+def forms_in(node) -> Iterator:
+    """What a module's node says of that, of each in a nest."""
+    if isinstance(node, dict) and "$module" in node:
+        yield node["$module"]["casts"], node["$module"]["frozen"]
+    elif isinstance(node, (dict, list)):
+        for inner in node.values() if isinstance(node, dict) else node:
+            yield from forms_in(inner)
 
 
 def mark_of(array):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-import copy
+import enum
 import functools
 import itertools
 import sys
@@ -11,6 +11,7 @@ import sys
 from . import _abi
 from ._abi import DTYPE_NAMES, DTYPES, ITEM_BYTES
 from ._arrays import Array
+from ._copies import remember
 from ._numpy import generator_state, is_generator, numpy
 from ._tree import PLAIN, Kind, give_back, name_of, shown
 
@@ -248,6 +249,7 @@ class Module(Kind):
             if owner in modules and (key in modules[owner].__dict__ or reader.makes(node)):
                 nest = modules[owner].__dict__.get(key)
                 values.append((modules[owner], key, reader.value(node, nest, (*path, name)), nest))
+        values += unchanged_attributes(reader, path, modules, {*content["nests"], *content["attributes"]})
         parameters = {name: tensor for name, owner, key, tensor in tensors_of(live, with_empty=True) if key in owner._parameters}
         frozen = [(parameters[name], flag) for name, flag in content["frozen"].items() if name in parameters]
         extra = [(modules[name], reader.value(node, None, (*path, name, "extra_state")), (*path, name))
@@ -352,17 +354,43 @@ def changed_attributes(writer, path, module):
     own = _own_attributes()
     for prefix, owner in modules_of(module):
         now = {key: value for key, value in owner.__dict__.items() if key not in own and not key.startswith("_") and is_plain(value)}
-        before = writer.at_start((*path, prefix, PLAIN), lambda now=now: copy.deepcopy(now))
+        before = writer.at_start((*path, prefix, PLAIN), lambda now=now: copy_of(now))
         if now != before:
             for key, value in now.items():
                 if key not in before or value != before[key]:
                     yield f"{prefix}.{key}" if prefix else key, value
 
 
+def unchanged_attributes(reader, path, modules, saved):
+    """(module, its key there, function that yields the value, what is there now) of those that the snapshot does not have, since training
+    had not changed them by then, where something else stands there now: what an epoch's first lines have set, say."""
+    for prefix, owner in modules.items():
+        for key, value in reader.at_start.get((*path, prefix, PLAIN), {}).items():
+            now = owner.__dict__.get(key)
+            if (f"{prefix}.{key}" if prefix else key) not in saved and key in owner.__dict__ and not (is_plain(now) and now == value):
+                yield owner, key, functools.partial(remember(copy_of(value)), now), now
+
+
+def copy_of(value):
+    """Of plain values and containers of such. A class derived from dict may answer anything to copy.deepcopy()."""
+    if isinstance(value, collections.defaultdict):
+        return collections.defaultdict(value.default_factory, {key: copy_of(item) for key, item in value.items()})
+    if isinstance(value, dict):
+        made = type(value).__new__(type(value))
+        dict.update(made, {key: copy_of(item) for key, item in value.items()})
+        return made
+    if isinstance(value, collections.deque):
+        return collections.deque(map(copy_of, value), value.maxlen)
+    return type(value)(map(copy_of, value)) if type(value) in CONTAINERS else value
+
+
+CONTAINERS = (list, tuple, set, frozenset)
+
+
 def is_plain(value, depth=0) -> bool:
-    if type(value) in PLAIN or numpy() is not None and isinstance(value, numpy().generic):
+    if type(value) in PLAIN or isinstance(value, (bytes, complex, enum.Enum)) or numpy() is not None and isinstance(value, numpy().generic):
         return True
-    if type(value) in (list, tuple, set, collections.deque):
+    if type(value) in (*CONTAINERS, collections.deque):
         return depth < DEEPEST and all(is_plain(item, depth + 1) for item in value)
     return isinstance(value, dict) and depth < DEEPEST and all(is_plain(item, depth + 1) for item in value.values())
 

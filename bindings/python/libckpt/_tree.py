@@ -249,10 +249,12 @@ class Writer:
 
 
 class Reader:
-    """Finds or makes the memory for what a snapshot holds. `arrays`: name -> (dtype code, shape) in the snapshot."""
+    """Finds or makes the memory for what a snapshot holds. `arrays`: name -> (dtype code, shape) in the snapshot; `at_start`: what the
+    run's first walk met, which a Writer does not save where it has not changed."""
 
-    def __init__(self, arrays: dict[str, tuple[int, tuple]], pickled: tuple = ()):
+    def __init__(self, arrays: dict[str, tuple[int, tuple]], pickled: tuple = (), at_start: dict | None = None):
         self.arrays = arrays
+        self.at_start = {} if at_start is None else at_start
         self.targets: dict[str, Array] = {}       # where the bytes go
         self.owners: dict[str, Any] = {}          # the live object of a name
         self.pickled = pickled

@@ -76,7 +76,7 @@ def protect(loader):
 def lasting(loader):
     """torch's loader, where its workers stay from one pass to the next; None: they do not. Only the first pass starts them, and draws a
     seed for them from the numbers that shuffle as well."""
-    inner = getattr(loader, "base_dataloader", loader)          # of Hugging Face Accelerate
+    inner = getattr(loader, "__dict__", {}).get("base_dataloader", loader)      # of Hugging Face Accelerate
     torch_s = sys.modules.get("torch.utils.data")
     is_torch_s = torch_s is not None and isinstance(inner, torch_s.DataLoader)
     return inner if is_torch_s and inner.num_workers and inner.persistent_workers else None
