@@ -41,7 +41,7 @@ std::vector<Candidate> CheckpointWatch::list_new() {
   const auto& known = newest_ ? newest_ : own_.resume;
   const auto there = own_.search.pattern.list(fs_);
   has_matched_ = has_matched_ || !there.empty();
-  may_have_begun_again_ = may_have_begun_again_ || begins_with_lower_number(there);
+  note_lower_numbers(there);
   std::vector<Candidate> all;
   for (const Candidate& candidate : there) {
     if (known && !comes_after(candidate, known->candidate)) break;
@@ -80,7 +80,7 @@ bool CheckpointWatch::is_shorter(const Candidate& candidate) const {
 bool CheckpointWatch::does_not_change(const Candidate& candidate) const {
   const double before = clock_.monotonic_seconds() - rest_that_tells(candidate);
   const auto rests = [&](const Doubtful& one) { return one.candidate.same_version(candidate) && one.since <= before; };
-  return std::any_of(doubtful_.begin(), doubtful_.end(), rests) && !is_open_for_writing(candidate.path, descendants());
+  return std::any_of(doubtful_.begin(), doubtful_.end(), rests) && !is_open_for_writing(candidate.path, processes_of_node());
 }
 
 void CheckpointWatch::note_doubtful(const Candidate& candidate, double since, bool is_open) {
@@ -93,7 +93,7 @@ void CheckpointWatch::note_doubtful(const Candidate& candidate, double since, bo
 
 void CheckpointWatch::judge(const Candidate& candidate) {
   judged_from_ = clock_.monotonic_seconds();
-  judged_open_ = is_open_for_writing(candidate.path, descendants());     // who writes it may be dead when the answer comes
+  judged_open_ = is_open_for_writing(candidate.path, processes_of_node());     // who writes it may be dead when the answer comes
   if (judged_open_)
     open_.insert(candidate.path);
   else
@@ -165,7 +165,7 @@ bool CheckpointWatch::settle(Ending ending) {
   broken_ = own_.broken;
   std::erase_if(doubtful_, [](const Doubtful& one) { return one.is_open; });
   const std::vector<Candidate> all = list_new();
-  began_again_ = may_have_begun_again_ && !was_only_touched(*own_.resume);
+  began_again_ = lower_.size() > (newest_ || !all.empty() ? 1 : 0) && !was_only_touched(*own_.resume);
   for (const Candidate& candidate : all) {
     const bool has_followers = checkpoints::has_one_behind(candidate, all);
     const bool is_left_open = ending == Ending::cut_off && open_.contains(candidate.path) && !has_followers;
@@ -182,15 +182,21 @@ bool CheckpointWatch::settle(Ending ending) {
   return settle_for_copy();
 }
 
-// Whether or not it has come further since: what it went on from counted for nothing. A program that counts on may well write older ones
-// anew, without their optimizers say, once it has written a newer one.
-bool CheckpointWatch::begins_with_lower_number(const std::vector<Candidate>& there) const {
-  if (!own_.resume) return false;
-  const Candidate* first = nullptr;
-  for (const Candidate& candidate : there)
-    if (is_written_by_block(candidate) && (!first || candidate.modified < first->modified)) first = &candidate;
+// Where it begins with several of them it has begun again, whether or not it has come further since: what it went on from counted for
+// nothing. A program that counts on may write its very first one anew at each start, and older ones, without their optimizers say, once
+// it has written a newer one.
+void CheckpointWatch::note_lower_numbers(const std::vector<Candidate>& there) {
+  if (!own_.resume) return;
   const Candidate& before = own_.resume->candidate;
-  return first && first->order < before.order && first->modified > before.modified;
+  std::vector<const Candidate*> lower;
+  double first_higher = engine::no_limit;
+  for (const Candidate& candidate : there) {
+    if (!is_written_by_block(candidate)) continue;
+    if (candidate.order < before.order && candidate.modified > before.modified) lower.push_back(&candidate);
+    if (candidate.order > before.order) first_higher = std::min(first_higher, candidate.modified);
+  }
+  for (const Candidate* candidate : lower)
+    if (candidate->modified < first_higher) lower_.insert(candidate->path);
 }
 
 // As by a job against the purging of old files: all have another time, and what they had.

@@ -73,7 +73,7 @@ class CheckpointWatch {
   bool is_shorter(const checkpoints::Candidate& candidate) const;
   bool does_not_change(const checkpoints::Candidate& candidate) const;
   bool settle_for_copy();
-  bool begins_with_lower_number(const std::vector<checkpoints::Candidate>& there) const;
+  void note_lower_numbers(const std::vector<checkpoints::Candidate>& there);
   bool was_only_touched(const checkpoints::Version& version) const;
   bool is_written_by_block(const checkpoints::Candidate& candidate) const;
   void judge(const checkpoints::Candidate& candidate);
@@ -90,7 +90,8 @@ class CheckpointWatch {
   std::optional<checkpoints::Version> newest_;
   std::vector<checkpoints::Version> whole_;            // newest first: of this block, what it goes on from, of earlier blocks
   bool judged_open_ = false;                           // for writing, when the judgement began
-  bool has_matched_ = false, may_have_begun_again_ = false, began_again_ = false;
+  bool has_matched_ = false, began_again_ = false;
+  std::set<std::string> lower_;                        // paths with lower numbers than it went on from, written before any higher one
   std::set<std::string> open_;                         // for writing, when last looked at
   std::vector<checkpoints::Candidate> left_open_;      // by a program that was cut off
   bool copy_failed_ = false;  // of the last one

@@ -44,12 +44,13 @@ std::string why_rejected(const Judged& judged, const Search& search) {
   return changed_since(judged.version, search.remembered);
 }
 
-// Of the newest one that is known to have been whole, else of the largest that was there before.
+// Of the newest one that is known to have been whole, else of the one that was there before.
 std::uint64_t bytes_before(const Candidate& candidate, const Search& search, const std::vector<Candidate>& all) {
-  std::uint64_t most = bytes_of_one_like(candidate, search.remembered);
+  if (!search.remembered.empty()) return bytes_of_one_like(candidate, search.remembered);
+  const Candidate* before = nullptr;
   for (const Candidate& other : all)
-    if (search.remembered.empty() && other.modified < candidate.modified && are_alike(other, candidate)) most = std::max(most, other.bytes);
-  return most;
+    if (other.modified < candidate.modified && are_alike(other, candidate) && (!before || other.modified > before->modified)) before = &other;
+  return before ? before->bytes : 0;
 }
 
 // A copy of what may have been torn. Where the program has written since it could read that.

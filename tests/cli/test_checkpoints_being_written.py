@@ -16,6 +16,15 @@ def write(step, between):
             between()
             between = lambda: None
 """,
+    # The second is still to come.
+    "parts.h5": """
+def write(step, between):
+    with h5py.File(f"m-{step}.h5", "w") as file:
+        file.create_dataset("a", data=[step] * 5000)
+        file.flush()
+        between()
+        file.create_dataset("b", data=[step] * 5000)
+""",
     # All that is stored has its place, and its end is there.
     "open.h5": """
 def write(step, between):
@@ -69,7 +78,7 @@ def run(tool, kind, dies):
                 PROGRAM.format(writer=WRITERS[kind], dies=dies)), ending
 
 
-@pytest.mark.parametrize("kind", ["h5", "npy"])
+@pytest.mark.parametrize("kind", list(WRITERS))
 def test_what_a_killed_program_had_not_filled_is_not_gone_on_from(tool, work, kind):
     done, ending = run(tool, kind, dies=True)
     assert done.stdout.splitlines() == [f"m-1.{ending}", f"from m-1.{ending}"], done.stdout + done.stderr

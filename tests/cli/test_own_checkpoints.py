@@ -288,9 +288,17 @@ def test_numbers_that_come_again_are_progress_where_they_are_overwritten_and_tol
 
 def test_numbers_that_begin_again_are_refused_also_where_the_block_came_further(tool, work):
     done = tool("ckptrun", "-r", "t", "--latest", "m-{epoch}.txt", "--", "sh", "-c",
-                'save() { echo $$ > m-$1.txt; sleep 1.5; }; if [ -e m-3.txt ]; then save 2; rm m-2.txt; save 3; save 4; else save 3; fi; exit 85')
+                'save() { echo $$ > m-$1.txt; sleep 1.5; }; if [ -e m-3.txt ]; then save 1; rm m-1.txt; save 2; save 3; save 4; else save 3; fi; exit 85')
     assert done.returncode == 124, done.stderr
     assert "block 2 wrote has lower numbers than m-3.txt (epoch 3), from which it went on" in done.stderr
+
+
+@pytest.mark.parametrize("second", ["save 4; echo $$ > m-2.txt; sleep 1.5", "touch m-1.txt m-2.txt m-3.txt; sleep 1.5; save 4", "save 0; save 4"])
+def test_older_checkpoints_that_are_written_anew_or_touched_are_no_numbers_that_begin_again(second, tool, work):
+    done = tool("ckptrun", "-r", "t", "--latest", "m-{epoch}.txt", "--", "sh", "-c",
+                f'save() {{ echo $$ > m-$1.txt; sleep 1.5; }}; if [ -e m-4.txt ]; then exit 0; elif [ -e m-3.txt ]; then {second}; else save 0; save 1; save 2; save 3; fi; exit 85')
+    assert done.returncode == 0, done.stderr
+    assert "block 3 starts from m-4.txt" in done.stderr
 
 
 def test_an_older_checkpoint_that_is_being_removed_is_no_number_that_begins_again(tool, work):
