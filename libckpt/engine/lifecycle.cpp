@@ -222,8 +222,7 @@ void Run::save_last(std::uint64_t step) {
   try {
     save(step);
     disk_->drain->wait_idle(no_limit);
-    // It was staged before and that drain failed: the state is still this step's. Or the program has added a result to it.
-    if (!is_durable(step) || value_set_since_staged_) stage(step);
+    if (!is_durable(step)) stage(step);   // it was staged before and that drain failed: the state is still this step's
     wait(no_limit);
   } catch (const Error& error) {
     finish_failure_ = fmt::format("the work is done, but its last state, step {}, was not saved: {}", step, error.what());

@@ -96,7 +96,6 @@ void Run::set_value(const char* key, const char* json) {
   if (nest.depth > snapshot::deepest_value)
     fail(CKPT_ERR_ARGUMENT, "the value of '{}' is nested more than {} deep", key, snapshot::deepest_value);
   values_[key] = json;
-  value_set_since_staged_ = true;
 }
 
 std::string Run::value(const char* key) const {

@@ -146,7 +146,6 @@ class Run {
   Prepare prepare_;
   std::unique_ptr<OnDisk> disk_;
   std::optional<std::uint64_t> saved_step_;       // staged last, or restored
-  bool value_set_since_staged_ = false;
   std::optional<std::uint64_t> restored_step_;
   std::optional<std::uint64_t> counted_step_;
   std::uint64_t steps_made_ = 0;                  // by this program, where they are counted

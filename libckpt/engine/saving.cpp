@@ -52,7 +52,6 @@ void Run::stage(std::uint64_t step) {
   work.stage_seconds = stall;
   drain.hand_over(std::move(work));
   saved_step_ = step;
-  value_set_since_staged_ = false;
   if (!staged) {
     drain.wait_idle(no_limit);
     stall = clock_.monotonic_seconds() - start;

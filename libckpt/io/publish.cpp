@@ -137,17 +137,6 @@ void publish_new(FileSystem& fs, const std::string& from, const std::string& to)
   }
 }
 
-void publish_in_place_of(FileSystem& fs, const std::string& from, const std::string& to) {
-  FileInfo ours;
-  int error = fs.info(from, ours);
-  if (!error) error = fs.rename_replacing(from, to);
-  if (error && !(ours.inode != 0 && is_named(fs, to, ours))) {
-    static_cast<void>(fs.remove(from));
-    fail_io(error, "cannot replace {}", to);
-  }
-  sync_directory(fs, parent_directory(to));
-}
-
 bool create_once(FileSystem& fs, const std::string& path, std::string_view content, std::uint32_t permissions) {
   const bool created = create_by_link(fs, path, content, permissions);
   sync_directory(fs, parent_directory(path));   // also what another one created: the caller relies on it now

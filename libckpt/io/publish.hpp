@@ -21,9 +21,6 @@ bool is_temporary_name(std::string_view file_name) noexcept;   // file name with
 // After an Error `from` is removed, and so is a `to` whose directory could not be synced: it must not count as durable.
 void publish_new(FileSystem& fs, const std::string& from, const std::string& to);
 
-// The same for a `to` that is there, and whole: after an Error it is, with its old content or the new one.
-void publish_in_place_of(FileSystem& fs, const std::string& from, const std::string& to);
-
 // Creates `path` with `content`, durable, in one step: true when this call created it, false when it was there (the
 // directory is synced then too). After an Error it is absent, or there as a whole but perhaps not durable.
 // link(2) decides; where links are refused O_EXCL does (then a reader may meet the file while it is still short).

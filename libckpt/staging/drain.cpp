@@ -40,7 +40,7 @@ Error current_error() noexcept {
 }
 
 std::variant<Durable, Error> try_to_make_durable(const DrainTarget& target, const Staged& staged,
-                                                 const Published& published) noexcept {
+                                                 std::size_t published) noexcept {
   try {
     return make_durable(target, staged, published);
   } catch (...) {
@@ -139,8 +139,7 @@ void Drain::remember(const Durable* durable, const Error* error) noexcept {
     durable_ = *durable;
     error_.reset();
     told_.clear();
-    published_.count += published_.last_step != durable->id.step;
-    published_.last_step = durable->id.step;
+    ++published_;
     return;
   }
   try {
@@ -166,7 +165,7 @@ void Drain::tell_failure(const Staged& staged, const Error& error) noexcept try 
                                         {"os_errno", error.os_errno()},
                                         {"reason", error.what()}});
   if (!told_.insert(kind_of(error)).second) return;
-  const bool older = published_.count > 0 || target_.resumed_from;
+  const bool older = published_ > 0 || target_.resumed_from;
   log_warning("snapshot of step {} was not written: {}; {}", staged.header.step, error.what(),
               older ? "the older one stands" : "there is no older one yet");
 } catch (const std::exception&) {   // out of memory: last_error() still tells

@@ -53,12 +53,8 @@ struct Durable {
 
 // Makes one staged snapshot durable, in the calling thread. Throws; then the older snapshots stand and the temporary
 // file is removed. CKPT_ERR_SUPERSEDED when a newer block exists (checked before publishing).
-// `before`: what this block has published. A second one of the step published last takes its place.
-struct Published {
-  std::size_t count = 0;
-  std::optional<std::uint64_t> last_step{};
-};
-Durable make_durable(const DrainTarget& target, const Staged& staged, const Published& before);
+// `published_by_this_block`: how many were before this one.
+Durable make_durable(const DrainTarget& target, const Staged& staged, std::size_t published_by_this_block);
 
 class Drain {
  public:
@@ -85,7 +81,7 @@ class Drain {
   void call_back(const Durable* durable, const Error* error) noexcept;
 
   DrainTarget target_;            // drain's thread
-  Published published_;           // drain's thread
+  std::size_t published_ = 0;     // drain's thread
   std::set<std::string> told_;    // drain's thread: kinds of failure logged since the last durable snapshot
   mutable std::mutex mutex_;      // guards what follows
   std::condition_variable changed_;

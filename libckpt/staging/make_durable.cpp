@@ -23,10 +23,6 @@ class UnpublishedFile {
     published_ = true;   // whatever happens now, publish_new clears up
     io::publish_new(fs_, path_, final_path);
   }
-  void publish_in_place_of(const std::string& final_path) {
-    published_ = true;
-    io::publish_in_place_of(fs_, path_, final_path);
-  }
 
  private:
   io::FileSystem& fs_;
@@ -81,7 +77,7 @@ void prune(const DrainTarget& target, std::size_t published_by_this_block) noexc
 
 }  // namespace
 
-Durable make_durable(const DrainTarget& target, const Staged& staged, const Published& before) {
+Durable make_durable(const DrainTarget& target, const Staged& staged, std::size_t published_by_this_block) {
   Durable durable;
   durable.id = {.block = target.block, .step = staged.header.step};
   const std::string path = target.layout.snapshot(durable.id);
@@ -94,16 +90,11 @@ Durable make_durable(const DrainTarget& target, const Staged& staged, const Publ
   durable.drain_seconds = written - started;
 
   require_newest(target);
-  const bool is_again = before.last_step == durable.id.step;
-  if (is_again) {
-    file.publish_in_place_of(path);
-  } else {
-    file.publish_as(path);
-    mark_or_take_back(target, path);
-  }
+  file.publish_as(path);
+  mark_or_take_back(target, path);
   durable.publish_seconds = target.clock.monotonic_seconds() - written;
   write_ledger(target, staged, durable);
-  prune(target, before.count + !is_again);
+  prune(target, published_by_this_block + 1);
   return durable;
 }
 

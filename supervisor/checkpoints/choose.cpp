@@ -68,10 +68,10 @@ std::string why_doubtful(const Judged& judged, const Search& search, const std::
   if (judged.finding.by_checksum || is_remembered(candidate, search)) return {};
   if (is_copy(candidate, search)) return is_unknown && is_copy_in_doubt(judged.version, search, all) ? copy_of_what_may_be_torn : "";
   const bool has_followers = has_one_behind(candidate, all);
-  const auto is_it = [&](const Candidate& one) { return one.same_version(candidate); };
-  if (!has_followers && std::any_of(search.left_open.begin(), search.left_open.end(), is_it)) return not_seen_at_rest;
   const bool may_be_a_part = is_unknown || judged.finding.format == "HDF5";
   if (may_be_a_part && is_short(candidate, bytes_before(candidate, search, all))) return smaller_than_before;
+  const auto is_it = [&](const Candidate& one) { return one.same_version(candidate); };
+  if (!has_followers && std::any_of(search.left_open.begin(), search.left_open.end(), is_it)) return not_seen_at_rest;
   const bool is_of_run = !search.remembered.empty() || candidate.modified > search.begun;
   return is_unknown && is_of_run && !has_followers ? not_seen_at_rest : "";
 }

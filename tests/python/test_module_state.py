@@ -2,6 +2,7 @@
 """What is saved and restored of a torch module."""
 
 import enum
+import os
 
 import libckpt
 import numpy as np
@@ -152,6 +153,57 @@ def test_plain_attributes_of_a_module_that_training_has_changed_come_back_and_th
     assert found.of_epochs == {"loss": [[1, 0.25], [2, 0.25]]} and found.losses is kept
     assert (found.rate, found.sizes, found._own) == (0.1, [2, 2], 0)
     assert found.phase is Phase.second and found.options.width == 2
+
+
+def test_what_the_first_of_two_runs_in_a_notebook_has_trained_comes_back(open_run, monkeypatch):
+    monkeypatch.setattr(libckpt._run, "in_notebook", lambda: True)
+    model, again = Counting(), Counting()
+    for seen in (1, 2):
+        run = open_run(model=model)
+        if seen == 1:
+            model.count()
+            model.bias.requires_grad_(False)
+        run.point()
+        run._session.save(run.step)
+    run.close()
+    monkeypatch.setattr(libckpt._run, "in_notebook", lambda: False)
+    open_run(model=again)
+    assert (again.seen, again.stage, again.bias.requires_grad) == (1, "hot", False)
+
+
+class Reading(nn.Module):
+    """Opens a file when it needs it."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.descriptor = 0, None
+
+    def forward(self, x):
+        self.calls += 1
+        if self.descriptor is None:
+            self.descriptor = os.open(os.devnull, os.O_RDONLY)
+        return x
+
+
+def test_the_number_of_an_open_file_does_not_come_back(open_run):
+    model, again = Reading(), Reading()
+    run = open_run(model=model)
+    model(1)
+    os.close(model.descriptor)
+    run.point()
+    run._session.save(run.step)
+    run.close()
+    open_run(model=again)
+    assert (again.calls, again.descriptor) == (1, None)
+
+
+def test_fine_tuning_takes_no_counters(open_run, tmp_path):
+    model, again = Counting(), Counting()
+    run = open_run(model=model)
+    model.count()
+    run.finish()
+    open_run(directory=tmp_path / "tuned", model=again, init_from=tmp_path / "run")
+    assert torch.equal(again.weight, model.weight) and (again.seen, again.losses) == (0, [])
 
 
 def test_a_module_that_changes_its_type_after_run_comes_back_in_that_type(open_run):

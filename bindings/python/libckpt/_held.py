@@ -56,8 +56,8 @@ class Attributes:
         beside = {name: (named if isinstance(value, CONTAINERS) else stored).get(name, set()) for name, value in changed.items()}
         left = [name for name, names in beside.items() if not names.isdisjoint(lost)]
         self._tell(owner, left, [name for name, value in lost.items() if is_data(value) and any(name in beside[one] for one in left)])
-        return left + [name for name, names in beside.items() if name not in left and self._made.get(name) is None
-                       and type(changed[name]) is int and not names.isdisjoint(OPENERS)]
+        return left + [name for name, value in changed.items() if name not in left
+                       and may_be_a_descriptor(owner, name, self._made.get(name), value)]
 
     def _tell(self, owner, left, data):
         if data and not self._told:
@@ -82,7 +82,12 @@ class Attributes:
 
 
 CONTAINERS = (list, dict, set, collections.deque)
-OPENERS = {"open", "fileno", "socket"}     # whose answers mean something in their process only
+OPENERS = {"open", "fileno", "socket"}
+
+
+def may_be_a_descriptor(owner, name, made, value) -> bool:
+    """Of an open file, which a method has made: it means something in its process only."""
+    return made is None and type(value) is int and not named_beside(type(owner))[0].get(name, set()).isdisjoint(OPENERS)
 
 
 def is_data(value) -> bool:

@@ -62,8 +62,6 @@ class Loops:
         self._unseen: dict[str, Any] = {}          # of the snapshot: states of parts, of loaders not seen yet
         self._vars_at_epoch: Callable | None = None
         self._marks_at_epoch: dict = {}            # of everything given, where the epoch begins in its middle
-        self._marks_at_end: dict | None = None     # where the loop ended, run.vars too
-        self._random_at_end: dict | None = None    # there, as well: from here a longer training goes on
 
     # ---- Where it stands ---------------------------------------------------------------------------------------------------
 
@@ -121,7 +119,6 @@ class Loops:
         those of batches(). Raises Stopped when time is up, after the state is durable. ``math.inf``: until the script says
         `break`."""
         self._look_around()
-        self._marks_at_end = self._random_at_end = None
         self._settle_before_epoch(self.epoch >= total)
         self._state.check_variables()
         try:
@@ -152,7 +149,7 @@ class Loops:
             known = {id(part) for part in self._parts.values()}
             self._reached_at_epoch = {number: _held.state_of(part.saved) for number, part in self._reached.items() if id(part.saved) not in known}
         self._vars_at_epoch = remember(self.vars) if self._pending_feeds else None
-        self._marks_at_epoch = self._state.marks(self._state.objects) if self._pending_feeds else {}
+        self._marks_at_epoch = self._state.marks() if self._pending_feeds else {}
         if total < math.inf:
             self._total_epochs = total
         self._tell_epochs()
@@ -189,14 +186,12 @@ class Loops:
             if self._best.due:
                 self._best.saving_at(self.step)
             self._save_now()
-        if self._session.is_open:
-            self._marks_at_end, self._random_at_end = self._state.marks(self._state.by_name()), self._random_state()
+            self._best.keep(math.inf)          # the script may want to test it
 
     def steps(self, total: int) -> Iterator[int]:
         """``for step in run.steps(100_000)``: the steps that are left, from 0, a safe point after each. Raises Stopped
         as epochs() does."""
         self._look_around()
-        self._marks_at_end = self._random_at_end = None
         self._settle(self.step >= total)
         self._state.check_variables()
         self._driver = "steps"
@@ -220,7 +215,7 @@ class Loops:
         if self._driver is not None or self._in_epoch:
             raise Error("run.point() inside a loop over run.epochs(), run.batches() or run.steps(): these make the safe points themselves; "
                         "steps inside an epoch are run.batches(range(n))")
-        self._pending_random = self._marks_at_end = self._random_at_end = None
+        self._pending_random = None
         self._complete_epoch()           # whose batches() came before
         self.step += 1
         self._safe_point()
@@ -404,7 +399,7 @@ class Loops:
         if not self._marks_at_epoch:
             return
         before, self._marks_at_epoch = self._marks_at_epoch, {}
-        marks = self._state.marks(self._state.objects)
+        marks = self._state.marks()
         changed = sorted(name for name in marks if marks[name] != before.get(name))
         if changed and (why_not := self._put_back_objects(changed)):
             warn(f"epoch {self.epoch} goes on in its middle, and its lines before run.batches() have run once more and changed "

@@ -242,7 +242,7 @@ def _newest(directory: str) -> str:
         library.ckpt_catalog_close(ctypes.byref(catalog))
 
 
-def initialise(state, where, only):
+def initialise(state, where, only, goes_on=False):
     """The named objects get what a snapshot holds of them; nothing else of it, neither random numbers nor position."""
     from ._state import KEY
     from ._tree import HALF_RESTORED, Reader, structure_of
@@ -256,7 +256,7 @@ def initialise(state, where, only):
             if name not in nodes or name not in state.objects:
                 raise KeyError(f"only= names '{name}', which {'the snapshot' if name not in nodes else 'Run'} does not have")
         with structure_of(snapshot.path):
-            reader = Reader(snapshot._arrays, state.pickled, state.at_start)
+            reader = Reader(snapshot._arrays, state.pickled, state.at_start, goes_on)
             values = [reader.value(nodes[name], state.objects[name], (name,)) for name in names]
         for name, array in reader.targets.items():
             if reader.arrays.get(name) != (array.dtype, tuple(array.shape)):

@@ -17,7 +17,7 @@ from ._notebook import in_notebook
 from ._optimizer import left_inside
 from ._plain import is_immutable
 from ._session import Session, Stopped
-from ._state import KEY, State, is_made_for_use, snapshot_content
+from ._state import KEY, State, snapshot_content
 from ._tree import HALF_RESTORED, structure_of
 
 Function = TypeVar("Function", bound=Callable[[], Any])
@@ -57,6 +57,8 @@ class Run(Loops):
         TypeError: something given cannot be saved.
     """
 
+    _has_begun = False          # one in this process
+
     def __init__(self, *, directory: str | os.PathLike | None = None, settings: Mapping[str, Any] | None = None,
                  override: Mapping[str, Any] | None = None, init_from: str | os.PathLike | None = None,
                  only: Iterable[str] | None = None, pickle: Iterable[str] = (), **objects: Any):
@@ -72,7 +74,7 @@ class Run(Loops):
             close_earlier(options.get("directory"))
         self.vars: dict[str, Any] = {name: value for name, value in objects.items() if is_immutable(value)}
         given = {name: value for name, value in objects.items() if name not in self.vars}
-        self._state = State(given, self.vars, tuple(pickle))
+        self._state = State(given, self.vars, tuple(pickle), is_made_before=notebook and Run._has_begun)
         self._session = Session(options)
         super().__init__(self._session)
         self._directory, self._block = self._session.directory, self._session.block
@@ -89,6 +91,7 @@ class Run(Loops):
             self._session.close()          # the next one, in a notebook say, begins anew
             raise
         self._keyboard = Keyboard(self._session.ask_to_stop) if self._directory and not notebook else None
+        Run._has_begun = True
         _variables.watch(self)
         _ending.watch(self)
         if self._directory:
@@ -158,7 +161,7 @@ class Run(Loops):
             with _reading.Snapshot(path) as snapshot:
                 if snapshot.step != self._resumed_step:
                     return "the snapshot is not the newest any more"
-            _reading.initialise(self._state, path, names)
+            _reading.initialise(self._state, path, names, goes_on=True)
             _script.set_again(self._state.by_name(), self._overridden_now)
         except (_abi.Error, OSError) as error:
             return str(error)
@@ -183,7 +186,7 @@ class Run(Loops):
         self._metrics.write()
         loop = {"position": self._position(), "best": self._best.nest(), "settings": self._settings,
                 "overridden": self._overridden}
-        writer, text = self._state.write({"random": self._random_at_end or self._random_state(), "loop": loop})
+        writer, text = self._state.write({"random": self._random_state(), "loop": loop})
         self._parts |= writer.generators
         self._registry.replace_by(writer.arrays)
         _abi.call("ckpt_set", self._session.handle, KEY.encode(), text.encode())
@@ -264,26 +267,16 @@ class Run(Loops):
         self._metrics.add({"step": self._next_step, "epoch": self.epoch, "block": self._block, "from": self._from}, metrics)
 
     def finish(self, reason: str = "") -> None:
-        """The work is complete: saves what is there now, waits until that is durable, and ends the run. Called for you when the loop
-        over epochs() or steps() has ended and the script then ends normally; what was saved where that loop ended stands then. Raises Error where the last state cannot be saved: then the run is
+        """The work is complete: saves, waits until that is durable, and ends the run. Called for you when the loop over epochs() or steps()
+        has ended and the script then ends normally. What was saved where that loop ended stands: the state that a longer training
+        goes on from, whatever a test has loaded since. Raises Error where the last state cannot be saved: then the run is
         not complete."""
         if not self._session.is_open:
             return
-        self._save_what_came_after_the_loop()
         self._finish_by(self._session.finish)
         if self._directory:
             say(f"complete at step {self.step}" + (f": {reason}" if reason else ""))
         self.close()
-
-    def _save_what_came_after_the_loop(self):
-        """But what was made for use, in half precision or frozen, could not be trained any longer: there the state of the loop's end stands."""
-        if self._marks_at_end is None or (marks := self._state.marks(self._state.by_name())) == self._marks_at_end:
-            return
-        made = [name for name, mark in marks.items() if is_made_for_use(mark, self._marks_at_end.get(name))]
-        if made:
-            say(f"the last snapshot is of the loop's end: after it the script has given another type to {', '.join(made)}, or frozen parameters")
-        else:
-            self._prepare_save()         # a step that has been saved is saved once more where a value was set since
 
     def _finish_by(self, finish: Callable[[int], None]):
         self._complete_epoch()

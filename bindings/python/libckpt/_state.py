@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import zlib
-from typing import Any, Iterator
+from typing import Any
 
 from . import _abi, _kinds  # noqa: F401  (registers the kinds)
 from ._arrays import memory_of
@@ -19,9 +19,10 @@ OWN = ("vars", "random", "loop")
 
 
 class State:
-    """`objects` are the script's, by name; `vars` is run.vars."""
+    """`objects` are the script's, by name; `vars` is run.vars; `is_made_before`: a run before this one may have trained them."""
 
-    def __init__(self, objects: dict, variables: dict, pickled: tuple = ()):
+    def __init__(self, objects: dict, variables: dict, pickled: tuple = (), is_made_before: bool = False):
+        self._is_made_before = is_made_before
         self.objects = dict(sorted(objects.items(), key=lambda item: not is_module(item[1])))   # modules name their tensors
         self.variables = variables
         self.pickled = pickled
@@ -48,18 +49,18 @@ class State:
 
     def write(self, own: dict) -> tuple[Writer, str]:
         """A walk over everything as it is now; `own` is what the run remembers. The writer holds the arrays."""
-        writer = Writer(self.pickled, at_start=self.at_start, is_first=self._is_first)
+        writer = Writer(self.pickled, at_start=self.at_start, is_first=self._is_first, is_made_before=self._is_made_before)
         self._is_first = False
         objects = {name: self._write(writer, name, value) for name, value in self.objects.items()}
         objects["vars"] = writer.node(self.variables, ("vars",))
         objects |= {name: writer.node(value, (name,)) for name, value in own.items()}
         return writer, json.dumps({"format": FORMAT, "objects": objects}, allow_nan=False, separators=(",", ":"))
 
-    def marks(self, values: dict) -> dict[str, Any]:
-        """By name what differs when a script has changed it: its structure and plain values, and a mark of each array."""
+    def marks(self) -> dict[str, Any]:
+        """By object what differs when a script has changed it: its structure and plain values, and a mark of each array."""
         found: dict[str, Any] = {}
-        for name, value in values.items():
-            marker = Marker(self.pickled, at_start=self.at_start, is_first=False)
+        for name, value in self.objects.items():
+            marker = Marker(self.pickled, at_start=self.at_start, is_first=False, is_made_before=self._is_made_before)
             with contextlib.suppress(TypeError):          # what cannot be saved is told when it is
                 found[name] = json.dumps(self._write(marker, name, value)), marker.marks
         return found
@@ -114,20 +115,6 @@ class Marker(Writer):
             with contextlib.suppress(RuntimeError):
                 return tensor.data_ptr(), tensor._version
         return None
-
-
-def is_made_for_use(mark, before) -> bool:
-    """Whether modules have other types of parameters than before, or others that are frozen; of two of State.marks()."""
-    return before is not None and list(forms_in(json.loads(mark[0]))) != list(forms_in(json.loads(before[0])))
-
-
-def forms_in(node) -> Iterator:
-    """What a module's node says of that, of each in a nest."""
-    if isinstance(node, dict) and "$module" in node:
-        yield node["$module"]["casts"], node["$module"]["frozen"]
-    elif isinstance(node, (dict, list)):
-        for inner in node.values() if isinstance(node, dict) else node:
-            yield from forms_in(inner)
 
 
 def mark_of(array):

@@ -12,6 +12,7 @@ from . import _abi
 from ._abi import DTYPE_NAMES, DTYPES, ITEM_BYTES
 from ._arrays import Array
 from ._copies import remember
+from ._held import may_be_a_descriptor
 from ._numpy import generator_state, is_generator, numpy
 from ._tree import PLAIN, Kind, give_back, name_of, shown
 
@@ -222,9 +223,10 @@ class Module(Kind):
         for name, module in modules_of(value, again=again):
             if type(module).get_extra_state is not torch().nn.Module.get_extra_state:
                 extra[name] = writer.forgiving(module.get_extra_state(), (*path, name, "extra_state"))
-        nests = {name: writer.forgiving(nest, (*path, name)) for name, nest in (*nests_of(value), *changed_attributes(writer, path, value))}
+        nests = {name: writer.forgiving(nest, (*path, name)) for name, nest in nests_of(value)}
+        plain = {name: writer.forgiving(nest, (*path, name)) for name, nest in changed_attributes(writer, path, value)}
         return {"shared": shared, "extra": extra, "attributes": attributes, "nests": nests, "frozen": frozen,
-                "unlisted": unlisted, "again": again, "casts": casts}
+                "unlisted": unlisted, "again": again, "casts": casts, "plain": plain}
 
     def read(self, reader, content, live, path):
         if live is None:
@@ -244,12 +246,12 @@ class Module(Kind):
             if owner in modules:
                 saved = content["shared"].get(name) or name_of((*path, name))
                 values.append((modules[owner], key, read_tensor(reader, saved, None, str(device_of(live))), None))
-        for name, node in content["nests"].items():
+        for name, node in (content["nests"] | (content["plain"] if reader.goes_on else {})).items():
             owner, _, key = name.rpartition(".")
             if owner in modules and (key in modules[owner].__dict__ or reader.makes(node)):
                 nest = modules[owner].__dict__.get(key)
                 values.append((modules[owner], key, reader.value(node, nest, (*path, name)), nest))
-        values += unchanged_attributes(reader, path, modules, {*content["nests"], *content["attributes"]})
+        values += unchanged_attributes(reader, path, modules, {*content["nests"], *content["attributes"], *content["plain"]})
         parameters = {name: tensor for name, owner, key, tensor in tensors_of(live, with_empty=True) if key in owner._parameters}
         frozen = [(parameters[name], flag) for name, flag in content["frozen"].items() if name in parameters]
         extra = [(modules[name], reader.value(node, None, (*path, name, "extra_state")), (*path, name))
@@ -354,10 +356,10 @@ def changed_attributes(writer, path, module):
     own = _own_attributes()
     for prefix, owner in modules_of(module):
         now = {key: value for key, value in owner.__dict__.items() if key not in own and not key.startswith("_") and is_plain(value)}
-        before = writer.at_start((*path, prefix, PLAIN), lambda now=now: copy_of(now))
+        before = writer.at_start((*path, prefix, PLAIN), lambda now=now: copy_of(now)) or {}
         if now != before:
             for key, value in now.items():
-                if key not in before or value != before[key]:
+                if (key not in before or value != before[key]) and not may_be_a_descriptor(owner, key, before.get(key), value):
                     yield f"{prefix}.{key}" if prefix else key, value
 
 

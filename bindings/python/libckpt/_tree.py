@@ -125,13 +125,15 @@ class Writer:
     come back from the snapshot alone, and what does not is refused with this advice. `at_start`: what the first walk of a run met;
     `is_first`: this is that walk."""
 
-    def __init__(self, pickled: tuple = (), alone: str | None = None, at_start: dict | None = None, is_first: bool = True):
+    def __init__(self, pickled: tuple = (), alone: str | None = None, at_start: dict | None = None, is_first: bool = True,
+                 is_made_before: bool = False):
         self.arrays: dict[str, Array] = {}
         self.left_out: list[str] = []
         self.generators: dict[str, Any] = {}      # random generators among the objects, by path
         self.pickled = pickled
         self._at_start = {} if at_start is None else at_start
         self._is_first = is_first
+        self._is_made_before = is_made_before
         self._alone = alone
         self._names: dict[int, str] = {}          # id of an object with an array -> its name: shared objects are saved once
         self._names_of_memory: dict = {}          # the same for objects that share all of their memory, `weight.data` say
@@ -235,7 +237,9 @@ class Writer:
 
     def at_start(self, path: tuple, make: Callable[[], Any]) -> Any:
         """What the run's first walk met there, where the script alone had made it: made now, if this is that walk. What has not changed
-        since is the script's, and not saved."""
+        since is the script's, and not saved. None: a run before this one may have trained it, in a notebook."""
+        if self._is_made_before:
+            return None
         if path not in self._at_start:
             self._at_start[path] = make()
         return self._at_start[path]
@@ -250,9 +254,11 @@ class Writer:
 
 class Reader:
     """Finds or makes the memory for what a snapshot holds. `arrays`: name -> (dtype code, shape) in the snapshot; `at_start`: what the
-    run's first walk met, which a Writer does not save where it has not changed."""
+    run's first walk met, which a Writer does not save where it has not changed; `goes_on`: this run goes on, it does not begin from
+    another's weights."""
 
-    def __init__(self, arrays: dict[str, tuple[int, tuple]], pickled: tuple = (), at_start: dict | None = None):
+    def __init__(self, arrays: dict[str, tuple[int, tuple]], pickled: tuple = (), at_start: dict | None = None, goes_on: bool = True):
+        self.goes_on = goes_on
         self.arrays = arrays
         self.at_start = {} if at_start is None else at_start
         self.targets: dict[str, Array] = {}       # where the bytes go

@@ -223,8 +223,7 @@ CKPT_API ckpt_status ckpt_progress(ckpt_run *, double done, double total, const 
 /* Keeps the durable snapshot of `step` under a name, outside retention ("best"); an earlier one of that name goes. */
 CKPT_API ckpt_status ckpt_keep(ckpt_run *, uint64_t step, const char *name, ckpt_error *) CKPT_NOEXCEPT;
 
-/* The work is complete: saves `step` (unless that was done, and no value has been set since), waits until durable, records it.
-   The chain ends. */
+/* The work is complete: saves `step` (unless just saved), waits until durable, records it. The chain ends. */
 CKPT_API ckpt_status ckpt_finish(ckpt_run *, uint64_t step, ckpt_error *) CKPT_NOEXCEPT;
 
 /* As ckpt_finish, but the work is complete only if this process then ends with exit status 0: for a runtime that saves in an

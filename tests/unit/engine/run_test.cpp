@@ -215,25 +215,6 @@ TEST_CASE("finish after a failed save of the same step saves it again") {
   REQUIRE(run.close() == 0);
 }
 
-TEST_CASE("finish saves a step once more where a value was set since it was saved") {
-  for (const bool is_set : {false, true}) {
-    ScratchWorld world;
-    std::vector<float> w(10, 1.0f);
-    ScratchRun run;
-    run.add("w", w);
-    run.restore();
-    REQUIRE(run.save_durably(1) == CKPT_OK);
-    w.assign(10, 2.0f);
-    if (is_set) REQUIRE(ckpt_set(run.run, "accuracy", "0.5", nullptr) == CKPT_OK);
-    REQUIRE(ckpt_finish(run.run, 1, nullptr) == CKPT_OK);
-    REQUIRE(run.close() == 0);
-    ScratchRun next;
-    next.add("w", w);
-    REQUIRE(next.restore() == CKPT_OK);
-    CHECK(w[0] == (is_set ? 2.0f : 1.0f));
-  }
-}
-
 TEST_CASE("a signal is a request to stop: the next point saves and says stop, close returns 85") {
   ScratchWorld world;
   std::vector<float> w(10, 1.0f);

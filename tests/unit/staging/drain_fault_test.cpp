@@ -193,37 +193,6 @@ TEST_CASE("whenever the power fails, the newest snapshot that was reported durab
   FAIL("the drain never stops calling the disk");
 }
 
-bool save_step_2_again(FakeDisk& disk) try {
-  DrainedRun run(disk);
-  staging::make_durable(run.target(), staged_state(2), {2, 2});
-  return true;
-} catch (const std::exception&) {
-  return false;
-}
-
-TEST_CASE("whenever the power fails, or a call does, a step that is saved once more restores") {
-  const auto prepared = disk_with_two_snapshots();
-  bool is_reached = true;
-  for (std::uint64_t n = 1; is_reached; ++n) {
-    INFO("at call " << n);
-    auto disk = prepared->clone();
-    disk->crash_at(n);
-    save_step_2_again(*disk);
-    is_reached = disk->calls() >= n;
-    CHECK(restores(*disk->after_kill(), id(1, 2)));
-    for (std::uint64_t seed = 0; seed <= 3; ++seed) CHECK(restores(*disk->after_power_loss(seed), id(1, 2)));
-    for (const Effect effect : {Effect::none, Effect::done, Effect::half}) {
-      disk = prepared->clone();
-      disk->fail_call(n, EIO, Repeat::once, effect);
-      save_step_2_again(*disk);
-      disk->clear_faults();
-      CHECK(newest_whole(*disk) == id(1, 2));
-      CHECK(newest_whole(*disk->after_power_loss()) == id(1, 2));
-      CHECK(temporaries(*disk) == 0);
-    }
-  }
-}
-
 TEST_CASE("whenever the power fails, pruning has never removed the only whole snapshot") {
   const auto prepared = disk_with_two_snapshots();
   for (std::uint64_t n = 1; n < many_calls; ++n) {

@@ -80,7 +80,7 @@ staging::DrainTarget DrainedRun::target() {
 }
 
 staging::Durable DrainedRun::save(std::uint64_t step, std::size_t published) {
-  return staging::make_durable(target(), staged_state(step, block), {published});
+  return staging::make_durable(target(), staged_state(step, block), published);
 }
 
 std::vector<nlohmann::json> DrainedRun::events() const {
