@@ -80,7 +80,7 @@ bool CheckpointWatch::is_shorter(const Candidate& candidate) const {
 bool CheckpointWatch::does_not_change(const Candidate& candidate) const {
   const double before = clock_.monotonic_seconds() - rest_that_tells(candidate);
   const auto rests = [&](const Doubtful& one) { return one.candidate.same_version(candidate) && one.since <= before; };
-  return std::any_of(doubtful_.begin(), doubtful_.end(), rests) && !is_open_for_writing(candidate.path, processes_of_node());
+  return std::any_of(doubtful_.begin(), doubtful_.end(), rests) && !is_open_for_writing(candidate.path, descendants());
 }
 
 void CheckpointWatch::note_doubtful(const Candidate& candidate, double since, bool is_open) {
@@ -93,7 +93,7 @@ void CheckpointWatch::note_doubtful(const Candidate& candidate, double since, bo
 
 void CheckpointWatch::judge(const Candidate& candidate) {
   judged_from_ = clock_.monotonic_seconds();
-  judged_open_ = is_open_for_writing(candidate.path, processes_of_node());     // who writes it may be dead when the answer comes
+  judged_open_ = is_open_for_writing(candidate.path, descendants());     // who writes it may be dead when the answer comes
   if (judged_open_)
     open_.insert(candidate.path);
   else
@@ -189,14 +189,13 @@ void CheckpointWatch::note_lower_numbers(const std::vector<Candidate>& there) {
   if (!own_.resume) return;
   const Candidate& before = own_.resume->candidate;
   std::vector<const Candidate*> lower;
-  double first_higher = engine::no_limit;
   for (const Candidate& candidate : there) {
     if (!is_written_by_block(candidate)) continue;
     if (candidate.order < before.order && candidate.modified > before.modified) lower.push_back(&candidate);
-    if (candidate.order > before.order) first_higher = std::min(first_higher, candidate.modified);
+    if (candidate.order > before.order) first_higher_ = std::min(first_higher_, candidate.modified);
   }
   for (const Candidate* candidate : lower)
-    if (candidate->modified < first_higher) lower_.insert(candidate->path);
+    if (candidate->modified < first_higher_) lower_.insert(candidate->path);
 }
 
 // As by a job against the purging of old files: all have another time, and what they had.

@@ -92,6 +92,7 @@ class CheckpointWatch {
   bool judged_open_ = false;                           // for writing, when the judgement began
   bool has_matched_ = false, began_again_ = false;
   std::set<std::string> lower_;                        // paths with lower numbers than it went on from, written before any higher one
+  double first_higher_ = engine::no_limit;             // when that was written, which may be written anew as well
   std::set<std::string> open_;                         // for writing, when last looked at
   std::vector<checkpoints::Candidate> left_open_;      // by a program that was cut off
   bool copy_failed_ = false;  // of the last one
