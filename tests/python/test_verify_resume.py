@@ -177,15 +177,7 @@ def test_gradients_that_are_summed_over_batches_are_named(verify):
     assert "gradients of model" in told["causes"][0] and "accumulate=N" in told["causes"][0]
 
 
-ANEW = """
-import torch
-from libckpt import Run
-torch.manual_seed(1)
-model = torch.nn.Linear(3, 1)
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-run = Run(model=model, optimizer=optimizer)
-for epoch in run.epochs(3):
-    for number, x in enumerate(run.batches(torch.ones(6, 3)), run.batch):
+ANEW = GRADIENTS[:GRADIENTS.index("        model(x)")] + """\
         optimizer.zero_grad()
         (model(x).sum() * (1 + run.block)).backward()
         optimizer.step()
