@@ -417,6 +417,30 @@ class ModuleInFirstLines(Habit):
         super().step(run, (batch[0] * (0.5 + self.model.warm + len(self.model.losses)), batch[1]))
 
 
+class Meter:
+    def __init__(self):
+        self.sum, self.batches = 0.0, 0
+
+
+class MeterOfModuleInFirstLines(Habit):
+    """An object of the script's own that the model holds: an epoch's first lines begin it anew, its batches add to it."""
+
+    def make_model(self):
+        model = super().make_model()
+        model.meter = Meter()
+        return model
+
+    def loader_of(self, epoch):
+        self.model.meter.sum = epoch
+        return self.loader
+
+    def step(self, run, batch):
+        meter = self.model.meter
+        super().step(run, (batch[0] * (1 + meter.sum / 10 + meter.batches / 100), batch[1]))
+        meter.sum += 1
+        meter.batches += 1
+
+
 class VariablesInFirstLines(Habit):
     """What the first lines of an epoch do to run.vars, in place or not."""
 
@@ -442,4 +466,4 @@ ALL = [SeededEachEpoch, SeededByHand, SeededAndGiven, DrawnFromBefore, MadeEachE
        StatefulCounting, CountingStreaming, OwnBatching, SwitchedOnce, SwitchedEachEpoch, SwitchedForWorkers, SwitchedAfterBatches,
        SwitchedByMore, SwitchedBesideOpen, SwitchedBesideCache, TakingTurns, LastingWorkers, LastingWorkersMadeAnew, PassesInSteps, PassesMadeInSteps, PassesBeforePoints, PassesMadeBeforePoints, VariablesInFirstLines,
        Wrapped, WrappedInFunctions, WrappedInIterators, WrappedWithWorkers, DrawnInFirstLines, PartsDrawnInFirstLines,
-       DrawnFromVariablesInFirstLines, ModuleInFirstLines]
+       DrawnFromVariablesInFirstLines, ModuleInFirstLines, MeterOfModuleInFirstLines]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is saved and restored of a torch module."""
 
+import dataclasses
 import enum
 import os
 
@@ -151,8 +152,88 @@ def test_plain_attributes_of_a_module_that_training_has_changed_come_back_and_th
     found = again[0]
     assert (found.seen, found.losses, found.best, found.stage, found.late) == (2, [0.5, 0.5], 0.5, "hot", (1, 2))
     assert found.of_epochs == {"loss": [[1, 0.25], [2, 0.25]]} and found.losses is kept
-    assert (found.rate, found.sizes, found._own) == (0.1, [2, 2], 0)
+    assert (found.rate, found.sizes, found._own) == (0.1, [2, 2], 2)
     assert found.phase is Phase.second and found.options.width == 2
+
+
+def test_what_a_library_keeps_under_an_underscore_stays_as_the_library_makes_it(open_run):
+    model, again = Counting(), Counting()
+    model._of_library, again._of_library = {id(model): "metric"}, {id(again): "metric"}
+    run = open_run(model=model)
+    model._of_library[1] = "loss"
+    run.point()
+    run._session.save(run.step)
+    run.close()
+    open_run(model=again)
+    assert again._of_library == {id(again): "metric"}
+
+
+class Meter:
+    def __init__(self, momentum=0.5):
+        self.momentum, self.total, self.count, self.memory = momentum, 0.0, 0, []
+
+    def add(self, value):
+        self.total += value
+
+    def tick(self):
+        self.count += 1
+
+    def keep(self, values):
+        self.memory.extend(values)
+
+
+@dataclasses.dataclass
+class Stage:
+    number: int = 0
+
+
+class Metered(nn.Linear):
+    def __init__(self, momentum=0.5):
+        super().__init__(2, 2)
+        self.meter, self.stage, self.replaced, self.other = Meter(momentum), Stage(), Meter(), Meter()
+
+    def count(self):
+        self.meter.add(1.5)
+        self.meter.tick()
+        self.stage.number += 1
+        self.replaced = Meter()
+        self.replaced.tick()
+        self.other = Stage(5)
+
+
+def test_objects_of_the_scripts_own_that_a_module_holds_come_back_as_training_has_changed_them(open_run):
+    model, again = nn.Sequential(Metered()), nn.Sequential(Metered(momentum=0.1))
+    meter, other = again[0].meter, again[0].other
+    run = open_run(model=model)
+    for _ in range(2):
+        model[0].count()
+        run.point()
+        run._session.save(run.step)
+    run.close()
+    open_run(model=again)
+    found = again[0]
+    assert found.meter is meter and (meter.total, meter.count, meter.momentum) == (3.0, 2, 0.1)
+    assert found.stage.number == 2 and found.replaced.count == 1
+    assert found.other is other and vars(other) == vars(Meter())             # another class stands there
+
+
+def test_what_grows_large_in_an_object_that_a_module_holds_is_told_once(open_run, capfd):
+    model = Metered()
+    run = open_run(model=model)
+    model.meter.keep(range(1000))
+    for _ in range(2):
+        run.point()
+        run._session.save(run.step)
+    err = capfd.readouterr().err
+    assert err.count("not saved of model.meter (Meter): memory, too large by now") == 1
+
+
+@pytest.mark.parametrize("is_given", [True, False])
+def test_an_optimizer_inside_a_module_that_run_was_not_given_is_told_at_the_start(is_given, open_run, capfd):
+    agent = nn.Linear(2, 2)
+    agent.optimizers = {"actor": torch.optim.Adam(agent.parameters())}
+    open_run(agent=agent, **({"optimizer": agent.optimizers["actor"]} if is_given else {}))
+    assert ("agent.optimizers['actor'] (Adam) has a state of its own, which is not saved" in capfd.readouterr().err) != is_given
 
 
 def test_what_the_first_of_two_runs_in_a_notebook_has_trained_comes_back(open_run, monkeypatch):

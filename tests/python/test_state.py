@@ -368,7 +368,7 @@ class Wrapped(torch.optim.SGD):
 def test_an_optimizer_inside_another_is_told_unless_it_is_given(is_given, open_run, capfd):
     optimizer = Wrapped(nn.Linear(2, 2).parameters())
     open_run(optimizer=optimizer, **({"base": optimizer.inner} if is_given else {}))
-    assert ("optimizer.inner is an optimizer of its own" in capfd.readouterr().err) != is_given
+    assert ("optimizer.inner (Adam) has a state of its own" in capfd.readouterr().err) != is_given
 
 
 def test_memory_of_a_device_goes_over_the_host(open_run, monkeypatch):

@@ -28,11 +28,11 @@ class Attributes:
     makes otherwise in its next start counts, as long as nothing changes it later.
 
     What a method changes together with something that is not saved, an open file or a large cache, goes with that: it is left to the
-    script, too."""
+    script, too. `made`: what the script has made of them, where that is not what is there now."""
 
-    def __init__(self, owner):
+    def __init__(self, owner, made: dict | None = None):
         self._owner = weakref.ref(owner)
-        self._made = small_attributes(owner)
+        self._made = small_attributes(owner) if made is None else made
         self._others = {name: id(value) for name, value in vars(owner).items() if name not in self._made}
         self._restored: set[str] = set()       # in a notebook they may have been changed by the run before
         self._told = False
@@ -48,6 +48,16 @@ class Attributes:
         for name in self._left_to_script(owner, now, changed):
             del changed[name]
         return changed
+
+    def tell_growth(self, place):
+        """Of an object that nothing makes anew: what was small once and is data by now."""
+        owner = self._owner()
+        now = small_attributes(owner)
+        grown = [name for name in self._made if name not in now and is_data(vars(owner).get(name))]
+        if grown and not self._told:
+            self._told = True
+            warn(f"not saved of {place} ({type(owner).__name__}): {', '.join(sorted(grown))}, too large by now to be saved without being "
+                 f"given: give the object a state_dict() and a load_state_dict(), and give it to Run")
 
     def _left_to_script(self, owner, now, changed) -> list[str]:
         lost = {name: value for name, value in getattr(owner, "__dict__", {}).items()
@@ -107,6 +117,13 @@ def named_beside(kind: type) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
             if step.opname == "STORE_ATTR":
                 stored.setdefault(step.argval, set()).update(names)
     return stored, named
+
+
+@functools.lru_cache(maxsize=None)
+def named_by_script(kind: type) -> frozenset[str]:
+    """All that the methods of the class, and of those it derives from, name, where these are the script's own."""
+    return frozenset(name for base in kind.__mro__ if is_of_script(base)
+                     for value in vars(base).values() for code in codes_of(value) for name in code.co_names)
 
 
 def codes_of(value) -> Iterator[types.CodeType]:

@@ -116,15 +116,6 @@ def refuse_another(saved: str, live, path):
                          "or begin a new run with what shall be kept: Run(..., init_from=PATH, only=[\"model\"])", _abi.MISMATCH)
 
 
-def left_inside(objects: dict) -> list[str]:
-    """Optimizers inside others that keep torch's state_dict(), which knows nothing of them: SAM's base_optimizer."""
-    if torch() is None:
-        return []
-    base, given = torch().optim.Optimizer, {id(value) for value in objects.values()}
-    return [f"{name}.{key}" for name, value in objects.items() if isinstance(value, base) and type(value).state_dict is base.state_dict
-            for key, inner in vars(value).items() if isinstance(inner, base) and id(inner) not in given]
-
-
 def moved(node, device):
     on_device = isinstance(node, dict) and isinstance(node.get("$tensor"), list)
     return {"$tensor": [node["$tensor"][0], str(device)]} if on_device else node

@@ -13,8 +13,8 @@ from ._keyboard import Keyboard
 from ._log import say, warn
 from ._loops import Loops
 from ._metrics import Metrics
+from ._module import left_inside
 from ._notebook import in_notebook
-from ._optimizer import left_inside
 from ._plain import is_immutable
 from ._session import Session, Stopped
 from ._state import KEY, State, snapshot_content
@@ -108,8 +108,8 @@ class Run(Loops):
         writer, _ = self._state.write({})
         if writer.left_out:
             say(f"not saved, each start makes it anew: {', '.join(writer.left_out)}")
-        for place in left_inside(self._state.objects):
-            warn(f"{place} is an optimizer of its own, whose state is not saved: give it as well, Run(..., base={place})")
+        for place, kind in left_inside(self._state.objects):
+            warn(f"{place} ({kind}) has a state of its own, which is not saved with what holds it: give it as well, Run(..., inner={place})")
         self._parts |= writer.generators
         if self._session.is_open:
             self._registry.replace_by(writer.arrays)
