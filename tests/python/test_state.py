@@ -236,6 +236,16 @@ def test_memory_of_other_libraries_is_restored_in_place(make, open_run):
     assert raw.get(type(live), lambda: bytes(live))() == b"12345678"
 
 
+@pytest.mark.parametrize("make", [
+    lambda: np.broadcast_to(1.5, (2, 3)), lambda: np.broadcast_to(np.arange(3.0), (2, 3)),
+    lambda: InterfaceOnly(np.lib.stride_tricks.as_strided(np.ones(1), (3,), (0,))),
+    lambda: DlpackOnly(torch.ones(1).expand(3)),
+], ids=["one number", "one row", "array interface", "DLPack"])
+def test_an_array_whose_elements_share_their_memory_is_refused(make, open_run):
+    with pytest.raises(libckpt.Error, match="'x/0': its strides let elements overlap"):
+        open_run(x=[make()]).point()
+
+
 def mapped(data):
     area = mmap.mmap(-1, len(data))
     area[:] = data

@@ -64,6 +64,8 @@ class Registry:
     def _tell(self, function, name, array):
         if len(array.shape) > MAX_DIMENSIONS:
             raise _abi.Error(f"'{name}' has {len(array.shape)} dimensions; at most {MAX_DIMENSIONS} can be saved")
+        if array.strides and not any(array.strides) and math.prod(array.shape) > 1:      # in the ABI that is: contiguous
+            raise _abi.Error(f"array '{name}': its strides let elements overlap, which cannot be restored")
         c = self._c_array
         c.data, c.dtype, c.ndim = array.pointer, array.dtype, len(array.shape)
         c.shape[:c.ndim] = array.shape
