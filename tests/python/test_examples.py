@@ -59,7 +59,7 @@ def killed_once(tmp_path, environment, started):
 
 EXAMPLES_WITH = {     # small, but long enough for `ckpt save` to find them at work
     "fashion_mnist": ["--pictures", 2000, "--batch", 20, "--epochs", 2, "--workers", 1],
-    "fashion_mnist_lightning": ["--pictures", 1200, "--batch", 20, "--epochs", 1],
+    "fashion_mnist_lightning": ["--pictures", 1200, "--batch", 20, "--epochs", 3],
     "fashion_mnist_keras": ["--pictures", 1000, "--batch", 20, "--epochs", 6],
     "characters_transformers": ["--text", heapq.__file__, "--epochs", 2],
     "heat": ["--steps", 10_000],
