@@ -194,6 +194,29 @@ def test_a_length_of_a_one_cycle_schedule_without_its_phases_is_refused_since_th
         open_run(**one_cycle(12), override={"scheduler.total_steps": 12})
 
 
+def test_another_number_of_phases_is_told_without_a_word_that_could_not_do_it(open_run, capfd):
+    train(open_run(**(first := one_cycle(8))), first, 3)
+    open_run(**one_cycle(12, three_phase=True))
+    said = capfd.readouterr().err
+    assert "the script makes 3 schedule_phases in 'scheduler', the run goes on with the 2 that it has" in said
+    assert "override" not in said
+
+
+def sequential(*milestones):
+    made = objects()
+    schedules = [SCHEDULES.StepLR(made["optimizer"], 3) for _ in range(len(milestones) + 1)]
+    return made | {"scheduler": SCHEDULES.SequentialLR(made["optimizer"], schedules, [*milestones])}
+
+
+def test_more_schedules_in_a_row_are_told_and_fewer_are_refused(open_run, capfd):
+    train(open_run(**(first := sequential(2, 4))), first, 3)
+    open_run(**sequential(2, 4, 6)).close()
+    said = capfd.readouterr().err
+    assert "the script makes 4 schedulers in 'scheduler', the run goes on with the 3 that it has" in said and "override" not in said
+    with pytest.raises(libckpt.Error, match=r"'scheduler': SequentialLR.load_state_dict\(\) does not take"):
+        open_run(**sequential(2))
+
+
 @pytest.mark.parametrize("make", [
     lambda optimizer, steps: SCHEDULES.LambdaLR(optimizer, lambda epoch: min(1, (epoch + 1) / steps)),
     lambda optimizer, steps: type("WarmUp", (WarmUp,), {"get_lr": lambda self: [rate / steps for rate in self.base_lrs]})(optimizer),

@@ -78,13 +78,16 @@ def _of_dict(name, values):
         if is_plain(value):
             found[f"{name}.{key}"] = plain(value)
         elif type(value) is list and all(type(item) is dict for item in value):
+            if key in COUNTED:
+                found[f"{name}.{key}"] = len(value)
             for number, item in enumerate(value):
                 found |= _of_dict(f"{name}.{key}.{number}", item)
     return found
 
 
 # Of torch's SequentialLR, ChainedScheduler and OneCycleLR: what the script says, all the same.
-SCRIPTS_OWN = ("_milestones", "_schedulers", "_schedule_phases", "_anneal_func_type")
+COUNTED = ("_schedulers", "_schedule_phases")
+SCRIPTS_OWN = (*COUNTED, "_milestones", "_anneal_func_type")
 
 
 def is_plain(value) -> bool:
@@ -116,10 +119,13 @@ def _differing(saved: dict, now: dict) -> list[str]:
 def tell_differences(objects: dict, saved: dict, now: dict, override: set):
     """One line with what the script says differently and the word that makes it count."""
     changed = {key: now[key] for key in _differing(saved, now) if key not in override}
-    for key in [key for key in changed if key.rpartition(".")[2] == GROUPS]:
-        name, count = key.rpartition(".")[0], changed.pop(key)
-        warn(f"the script makes {count} param_groups in '{name}', the run goes on with the {saved[key]} that it has, and their values; to take "
-             f"the script's begin a new run with the weights of this one: Run(..., init_from=PATH, only=[\"model\"])")
+    for key in [key for key in changed if key.rpartition(".")[2] in (GROUPS, *COUNTED)]:
+        name, _, kind = key.rpartition(".")
+        if key not in changed:
+            continue             # told with the schedule that holds it
+        warn(f"the script makes {changed[key]} {kind.lstrip('_')} in '{name}', the run goes on with the {saved[key]} that it has, and their "
+             f"values; to take the script's begin a new run with the weights of this one: Run(..., init_from=PATH, only=[\"model\"])")
+        changed = {other: value for other, value in changed.items() if other != key and (kind == GROUPS or not other.startswith(f"{name}."))}
     for schedule, rates in _rates_by_code(objects, saved, now, changed).items():
         lines = ", ".join(f"{key} {saved[key]!r} -> {changed.pop(key)!r}" for key in rates)
         say(f"the script changed what {schedule} computes ({lines} at its start): functions are in no snapshot, so that the script's count "
