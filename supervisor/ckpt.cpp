@@ -127,8 +127,8 @@ void add_verbs(Verbs& verbs, CommandLine& line) {
   for (CLI::App* verb : {status_, done_, stop, save})
     verb->add_option("RUN,-r,--run", line.run, run)->type_name("")->check(not_empty);
   ls->add_option("RUN,-r,--run", line.run, "A run, or a folder of runs")->type_name("");
-  show_->add_option("RUN,-r,--run", line.run, "A run, or a snapshot file")->type_name("");
-  verify_->add_option("RUN,-r,--run", line.what, "Runs, or snapshot files")->type_name("");
+  show_->add_option("RUN,-r,--run", line.run, "A run, a snapshot file, RUN@STEP, or RUN@NAME of a snapshot that is kept")->type_name("");
+  verify_->add_option("RUN,-r,--run", line.what, "Runs, snapshot files, RUN@STEP, or RUN@NAME of snapshots that are kept")->type_name("");
   for (auto [name, to] : {std::pair{"A", &line.snapshot}, {"B", &line.name}})
     diff_->add_option(name, *to, "A snapshot file, RUN, RUN@STEP, or RUN@NAME of one that is kept")->type_name("")->required();
   export_->add_option("SNAPSHOT", line.snapshot, "A snapshot file, RUN, RUN@STEP, or RUN@NAME of one that is kept")

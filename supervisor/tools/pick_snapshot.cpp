@@ -62,12 +62,15 @@ PickedSnapshot pick_snapshot(io::FileSystem& fs, const RunView& view, const std:
 
 std::string find_snapshot(io::FileSystem& fs, const std::string& text) {
   if (names_a_file(fs, text)) return text;
+  if (!names_a_snapshot(fs, text)) return pick_snapshot(fs, view_run(fs, choose_run(fs, text)), "").path;
   const std::size_t at = text.rfind('@');
-  if (at == std::string::npos || is_run(fs, text))
-    return pick_snapshot(fs, view_run(fs, choose_run(fs, text)), "").path;
   const RunView view = view_run(fs, choose_run(fs, text.substr(0, at)));
   const std::string which = text.substr(at + 1);
   return which.empty() ? pick_kept(fs, view, which).path : pick_snapshot(fs, view, which).path;
+}
+
+bool names_a_snapshot(io::FileSystem& fs, const std::string& text) {
+  return names_a_file(fs, text) || (text.find('@') != std::string::npos && !is_run(fs, text));
 }
 
 std::optional<std::uint64_t> step_of_file(io::FileSystem& fs, const std::string& path) try {

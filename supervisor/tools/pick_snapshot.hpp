@@ -21,6 +21,8 @@ PickedSnapshot pick_snapshot(io::FileSystem& fs, const RunView& view, const std:
 // The file of: a path of one; RUN, its newest; RUN@STEP; RUN@NAME, one kept by name. CKPT_ERR_NOT_FOUND, with what
 // there is.
 std::string find_snapshot(io::FileSystem& fs, const std::string& text);
+// Whether the text means one snapshot: a path of one, RUN@STEP or RUN@NAME.
+bool names_a_snapshot(io::FileSystem& fs, const std::string& text);
 // Of the file of one; nullopt when it is damaged, or gone.
 std::optional<std::uint64_t> step_of_file(io::FileSystem& fs, const std::string& path);
 // Reads every byte of it. CKPT_ERR_DAMAGED and its kin.

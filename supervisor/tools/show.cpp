@@ -9,6 +9,7 @@
 #include "rundir/run_record.hpp"
 #include "tools/block_view.hpp"
 #include "tools/find_run.hpp"
+#include "tools/pick_snapshot.hpp"
 #include "tools/table.hpp"
 #include "tools/verbs.hpp"
 
@@ -141,7 +142,7 @@ int show_run(io::FileSystem& fs, const rundir::Layout& layout, Format format) {
 
 int show(const std::string& what, Format format) {
   io::FileSystem& fs = io::file_system();
-  if (names_a_file(fs, what)) return show_snapshot(what, format);
+  if (names_a_snapshot(fs, what)) return show_snapshot(find_snapshot(fs, what), format);
   return show_run(fs, choose_run(fs, what), format);
 }
 

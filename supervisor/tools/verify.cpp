@@ -14,6 +14,7 @@
 #include "snapshot/reader.hpp"
 #include "tools/checkpoint_view.hpp"
 #include "tools/find_run.hpp"
+#include "tools/pick_snapshot.hpp"
 #include "tools/run_view.hpp"
 #include "tools/table.hpp"
 #include "tools/verbs.hpp"
@@ -139,7 +140,7 @@ int verify(const std::vector<std::string>& what, Format format) {
   std::vector<Candidate> candidates;
   std::vector<Checked> all;
   for (const std::string& one : what.empty() ? std::vector<std::string>{""} : what) {
-    if (names_a_file(fs, one)) candidates.push_back({one, false});
+    if (names_a_snapshot(fs, one)) candidates.push_back({find_snapshot(fs, one), false});
     else add_run(fs, one, candidates, all);
   }
   for (const Candidate& candidate : candidates) {

@@ -110,6 +110,19 @@ def test_verify_reads_kept_snapshots_too(ckpt, complete_run):
     assert re.search(r"^damaged .*kept/best\.h5", told.stdout, re.MULTILINE)
 
 
+def test_verify_and_show_of_one_snapshot_by_its_step_or_its_name(ckpt, complete_run):
+    run = complete_run("a")
+    (run / "kept").mkdir(exist_ok=True)
+    (run / "kept/best.h5").write_bytes(snapshots(run)[-1].read_bytes())
+    flip_a_bit_of_the_data(run / "kept/best.h5")
+    step = int(snapshots(run)[-1].name.split("-")[1])
+    assert re.fullmatch(r"damaged .*kept/best\.h5.*\n", ckpt("verify", "a@best").stdout)
+    assert ckpt("verify", f"a@{step}").stdout == f"whole    {snapshots(run)[-1]}, 256.0 KiB\n"
+    assert "kept/best.h5" in ckpt("show", "a@best").stdout.splitlines()[0]
+    told = ckpt("verify", "a@worst")
+    assert told.returncode == 125 and "keeps no snapshot as 'worst'; it keeps: best" in told.stderr
+
+
 def test_a_run_whose_snapshots_were_all_purged_is_damaged(ckpt, complete_run):
     run = complete_run("a")
     for path in snapshots(run):
