@@ -46,11 +46,12 @@ def script(tmp_path, environment):
 
 @pytest.fixture
 def open_run(tmp_path):
-    """open_run(**objects): a Run in this test's folder; closed at the end."""
-    from libckpt import Run
+    """open_run(**objects): a Run in this test's folder, as in a start of the program of its own; closed at the end."""
+    from libckpt import Run, _run
     runs = []
 
     def make(**arguments):
+        _run._complete.clear()
         settings = {"allow_volatile": "on", **arguments.pop("settings", {})}
         runs.append(Run(directory=arguments.pop("directory", tmp_path / "run"), settings=settings, **arguments))
         return runs[-1]

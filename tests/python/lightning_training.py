@@ -108,7 +108,7 @@ def fit(checkpoint, seed, epochs=3, callbacks=(), loader=None, pause_seconds=0.0
     module = training_of(lightning)
     module.pause_seconds, module.schedule = pause_seconds, schedule
     stopping = lightning.callbacks.EarlyStopping("score", patience=patience)
-    callbacks = [*callbacks, stopping, *([beside(lightning.callbacks)] if beside else []), *([checkpoint] if checkpoint else [])]
+    callbacks = [*([checkpoint] if checkpoint else []), *callbacks, stopping, *([beside(lightning.callbacks)] if beside else [])]
     arguments = {"enable_checkpointing": False, "logger": False, **arguments}
     trainer = lightning.Trainer(max_epochs=epochs, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False,
                                 callbacks=callbacks, **arguments)

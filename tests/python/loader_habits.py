@@ -397,6 +397,32 @@ class DrawnFromVariablesInFirstLines(Habit):
         return DataLoader(TensorDataset((x + noise).float(), y), BATCH, shuffle=True)
 
 
+class DrawnFromNestInFirstLines(DrawnFromVariablesInFirstLines):
+    """The generator is in a dict in run.vars."""
+
+    def train(self, run, after_batch=lambda: None):
+        self.generator = run.vars.setdefault("data", {"generator": np.random.default_rng(3)})["generator"]
+        Habit.train(self, run, after_batch)
+        run.vars["data"] = str(self.generator.bit_generator.state)
+
+
+class GivenAsOne(Habit):
+    """The training is one object of the script's own, and so is what Run is given. Its loader has a generator."""
+
+    def make_loader(self):
+        return DataLoader(TensorDataset(*data()), BATCH, shuffle=True, generator=torch.Generator().manual_seed(1))
+
+    def objects(self):
+        return {"training": self}
+
+    def state_dict(self):
+        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state):
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
 class ModuleInFirstLines(Habit):
     """A flag and a list of the model, which an epoch's first lines set, and its batches put back to what the script has made."""
 
@@ -466,4 +492,5 @@ ALL = [SeededEachEpoch, SeededByHand, SeededAndGiven, DrawnFromBefore, MadeEachE
        StatefulCounting, CountingStreaming, OwnBatching, SwitchedOnce, SwitchedEachEpoch, SwitchedForWorkers, SwitchedAfterBatches,
        SwitchedByMore, SwitchedBesideOpen, SwitchedBesideCache, TakingTurns, LastingWorkers, LastingWorkersMadeAnew, PassesInSteps, PassesMadeInSteps, PassesBeforePoints, PassesMadeBeforePoints, VariablesInFirstLines,
        Wrapped, WrappedInFunctions, WrappedInIterators, WrappedWithWorkers, DrawnInFirstLines, PartsDrawnInFirstLines,
-       DrawnFromVariablesInFirstLines, ModuleInFirstLines, MeterOfModuleInFirstLines]
+       DrawnFromVariablesInFirstLines, DrawnFromNestInFirstLines, GivenAsOne,
+       ModuleInFirstLines, MeterOfModuleInFirstLines]

@@ -4,6 +4,7 @@
 import dataclasses
 import enum
 import os
+import typing
 
 import libckpt
 import numpy as np
@@ -124,12 +125,17 @@ class Phase(enum.Enum):
     first, second = 1, 2
 
 
+class Place(typing.NamedTuple):
+    row: int
+    losses: list
+
+
 class Counting(nn.Linear):
     def __init__(self, rate=0.5):
         super().__init__(2, 2)
         self.seen, self.rate, self.worst, self.stage, self.losses = 0, rate, float("nan"), "warm", []
         self.best, self.of_epochs, self.sizes, self._own = None, {"loss": []}, [2, 2], 0
-        self.options, self.phase = Options(width=2), Phase.first
+        self.options, self.phase, self.place = Options(width=2), Phase.first, Place(0, [])
 
     def count(self):
         self.seen += 1
@@ -137,6 +143,7 @@ class Counting(nn.Linear):
         self.losses.append(0.5)
         self.of_epochs["loss"].append([self.seen, np.float32(0.25)])
         self.best, self.stage, self.late, self.phase = 0.5, "hot", (1, 2), Phase.second
+        self.place = Place(self.seen, [*self.place.losses, 0.5])
 
 
 def test_plain_attributes_of_a_module_that_training_has_changed_come_back_and_the_others_are_the_scripts(open_run):
@@ -153,7 +160,7 @@ def test_plain_attributes_of_a_module_that_training_has_changed_come_back_and_th
     assert (found.seen, found.losses, found.best, found.stage, found.late) == (2, [0.5, 0.5], 0.5, "hot", (1, 2))
     assert found.of_epochs == {"loss": [[1, 0.25], [2, 0.25]]} and found.losses is kept
     assert (found.rate, found.sizes, found._own) == (0.1, [2, 2], 2)
-    assert found.phase is Phase.second and found.options.width == 2
+    assert found.phase is Phase.second and found.options.width == 2 and found.place == Place(2, [0.5, 0.5])
 
 
 def test_what_a_library_keeps_under_an_underscore_stays_as_the_library_makes_it(open_run):

@@ -200,6 +200,14 @@ class Streaming(Mlp):
         return DataLoader(Stream(), BATCH)
 
 
+class StatefulStreaming(Mlp):
+    """A loader that can say where it is, of data that cannot: it counts."""
+
+    def make_loader(self):
+        from torchdata.stateful_dataloader import StatefulDataLoader
+        return StatefulDataLoader(Stream(), BATCH)
+
+
 class AcceleratedStreaming(Mlp):
     """Both: prepared by Accelerate, which draws one batch ahead, and without a length."""
 
@@ -226,6 +234,20 @@ class Unfreezing(Mlp):
     def after_epoch(self, run):
         if len(self.optimizer.param_groups) == 1:
             self.optimizer.add_param_group({"params": [*self.model["c"].parameters()], "lr": 0.05})
+
+
+class FrozenStatistics(Mlp):
+    """A layer that stays in evaluation from the second epoch on, below a train() before the loop."""
+
+    def make_model(self):
+        return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 3))
+
+    def train(self, run, after_batch=lambda: None):
+        self.model.train()
+        super().train(run, after_batch)
+
+    def after_epoch(self, run):
+        self.model[1].eval()
 
 
 class Recurrent(Mlp):
@@ -350,4 +372,4 @@ class Steps(Mlp):
 
 
 ALL = [Mlp, Cnn, Transformer, Accumulating, Augmented, Workers, Stateful, StatefulWorkers, Accelerated, Streaming,
-       AcceleratedStreaming, Unfreezing, Recurrent, Phases, Critic, Transforming, ByHand, TwoLoaders, Steps]
+       StatefulStreaming, AcceleratedStreaming, Unfreezing, FrozenStatistics, Recurrent, Phases, Critic, Transforming, ByHand, TwoLoaders, Steps]

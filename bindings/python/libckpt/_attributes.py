@@ -8,9 +8,10 @@ import enum
 import functools
 import itertools
 
-from ._copies import remember
+from ._copies import remember, tuple_of
 from ._held import Attributes, has_attributes, may_be_a_descriptor, named_by_script
 from ._numpy import is_generator, numpy
+from ._plain import is_named_tuple
 from ._torch import is_tensor, torch
 from ._tree import PLAIN, kind_of, shown
 
@@ -104,8 +105,8 @@ def own_items(owner):
 
 @functools.lru_cache(maxsize=None)
 def attributes_of_every_module() -> frozenset:
-    """Its tables of parameters, hooks and the like."""
-    return frozenset(torch().nn.Module().__dict__)
+    """Its tables of parameters, hooks and the like. Whether it is in training is part of the state: a frozen layer's statistics are too."""
+    return frozenset(torch().nn.Module().__dict__) - {"training"}
 
 
 def is_of_class(key, owner) -> bool:
@@ -119,10 +120,12 @@ def copy_of(value):
         return collections.defaultdict(value.default_factory, {key: copy_of(item) for key, item in value.items()})
     if isinstance(value, dict):
         made = type(value).__new__(type(value))
-        dict.update(made, {key: copy_of(item) for key, item in value.items()})
+        dict.update(made, {key: copy_of(item) for key, item in dict.items(value)})
         return made
     if isinstance(value, collections.deque):
         return collections.deque(map(copy_of, value), value.maxlen)
+    if isinstance(value, tuple):
+        return tuple_of(value, map(copy_of, value))
     return type(value)(map(copy_of, value)) if type(value) in CONTAINERS else value
 
 
@@ -132,14 +135,14 @@ CONTAINERS = (list, tuple, set, frozenset)
 def is_plain(value, depth=0) -> bool:
     if type(value) in PLAIN or isinstance(value, (bytes, complex, enum.Enum)) or numpy() is not None and isinstance(value, numpy().generic):
         return True
-    if type(value) in (*CONTAINERS, collections.deque):
+    if type(value) in (*CONTAINERS, collections.deque) or is_named_tuple(type(value)):
         return depth < DEEPEST and all(is_plain(item, depth + 1) for item in value)
-    return isinstance(value, dict) and depth < DEEPEST and all(is_plain(item, depth + 1) for item in value.values())
+    return isinstance(value, dict) and depth < DEEPEST and all(is_plain(item, depth + 1) for item in dict.values(value))
 
 
 def holds_state(value, depth=0) -> bool:
     if isinstance(value, (list, tuple, collections.deque, dict)):
-        items = value.values() if isinstance(value, dict) else value
+        items = dict.values(value) if isinstance(value, dict) else value
         return depth < DEEPEST and any(holds_state(item, depth + 1) for item in itertools.islice(items, LONGEST))
     if numpy() is not None and isinstance(value, numpy().ndarray):
         return value.flags.writeable         # else nothing can have changed it: data in a file, say

@@ -36,7 +36,7 @@ class Feed:
         self.labels: dict[str, str] = {}     # of these, by their place in the loader
         self.batches_given = lambda: None    # a weak reference to the generator that gives them out
         self._length = length_of(loader)
-        self._stateful = (resume == "auto" and not self._draws_ahead
+        self._stateful = (resume == "auto" and not self._draws_ahead and not counts_only(loader)
                           and all(hasattr(loader, name) for name in ("state_dict", "load_state_dict")))
 
     def open(self, position=None):
@@ -135,10 +135,21 @@ def draws_ahead(loader) -> bool:
     return accelerate is not None and isinstance(loader, accelerate.DataLoaderStateMixin)
 
 
+def counts_only(loader) -> bool:
+    """Whether a StatefulDataLoader knows no more of its data than how many batches it gave. It is then no faster than a replay, and
+    torchdata 0.11 counts those that it passes over once more, so that the second resume in an epoch leaves some out."""
+    dataset = getattr(loader, "dataset", None)
+    return is_iterable_dataset(dataset) and not hasattr(dataset, "state_dict")
+
+
+def is_iterable_dataset(dataset) -> bool:
+    data = sys.modules.get("torch.utils.data")
+    return data is not None and isinstance(dataset, data.IterableDataset)
+
+
 def length_of(loader) -> int | None:
     """Batches in one pass; None where only the end will tell (a torch IterableDataset's length is a guess)."""
-    data = sys.modules.get("torch.utils.data")
-    if data is not None and isinstance(getattr(loader, "dataset", None), data.IterableDataset):
+    if is_iterable_dataset(getattr(loader, "dataset", None)):
         return None
     try:
         return len(loader)

@@ -15,7 +15,7 @@ from typing import Any, Iterator
 from ._copies import MANY, is_array, is_same, is_tensor, remember, small_copy
 from ._log import warn
 from ._numpy import generator_state, is_generator, set_generator_state
-from ._source import is_ours, scopes
+from ._source import PACKAGE, is_ours, scopes
 from ._tree import PLAIN
 
 DEEPEST = 10                   # objects in objects
@@ -208,7 +208,7 @@ def held_by(value) -> Iterator[tuple[str, Any]]:
     if isinstance(value, (type, types.ModuleType)):
         return
     if isinstance(value, dict):
-        items = few(value.items())
+        items = few(dict.items(value))        # of the dict itself: what a class derived from it answers may be made by asking
     elif isinstance(value, (list, tuple)):
         items = few(list(enumerate(value)) if len(value) <= LONGEST_OF_OBJECTS else ())
     elif isinstance(value, types.MethodType):
@@ -226,6 +226,28 @@ def held_by(value) -> Iterator[tuple[str, Any]]:
     yield from ((str(name), inner) for name, inner in items if may_hold(inner))
 
 
+def iterators_over_loaders() -> dict[str, tuple]:
+    """(identity, batches given) of each iterator over a torch DataLoader that a variable of the script's functions and modules, or an object of
+    its own, has: directly, or inside a generator, a cycle() and the like. What the run itself goes through is not looked into."""
+    found: dict[str, tuple] = {}
+    for prefix, variables in scopes(is_ours):
+        for name, value in list(variables.items()):
+            inner = vars(value).items() if has_attributes(value) else ()
+            for path, item in ((prefix + name, value), *((f"{prefix}{name}.{attribute}", item) for attribute, item in inner)):
+                if (iterator := loader_iterator_in(item)) is not None:
+                    found[path] = id(iterator), iterator._num_yielded
+    return found
+
+
+def loader_iterator_in(value, depth=3):
+    if hasattr(value, "_num_yielded") and is_iterator(value):
+        return value
+    is_ours_alone = isinstance(value, types.GeneratorType) and value.gi_code.co_filename.startswith(PACKAGE)
+    if depth and is_iterator(value) and not is_ours_alone and not hasattr(value, "__dict__"):
+        return next(filter(None, (loader_iterator_in(item, depth - 1) for item in gc.get_referents(value))), None)
+    return None
+
+
 def few(items):
     """(name, item) of a container; of a long one those that are objects, the parts of a dataset say, not records."""
     if len(items) > LONGEST_OF_OBJECTS:
@@ -238,7 +260,8 @@ def may_hold(value) -> bool:
     if torch is not None and isinstance(value, torch.Tensor):
         return False
     if isinstance(value, (dict, list, tuple)):         # a longer one that begins with a plain value is data
-        return len(value) <= SHORT or type(next(iter(value.values() if isinstance(value, dict) else value))) not in PLAIN
+        items = dict.values(value) if isinstance(value, dict) else value
+        return len(items) <= SHORT or type(next(iter(items), None)) not in PLAIN
     return hasattr(value, "__dict__") or is_generator(value) or is_iterator(value)
 
 

@@ -16,7 +16,7 @@ from ._feed import Feed
 from ._held import Part
 from ._log import say, warn
 from ._state import State
-from ._tree import HALF_RESTORED, shown, structure_of
+from ._tree import HALF_RESTORED, structure_of
 from ._workers import is_running, lasting, protect, signals_wait, start_lasting
 
 Batch = TypeVar("Batch")
@@ -60,6 +60,8 @@ class Loops:
         self._pending_feeds: dict[str, dict] = {}  # of the snapshot: where loaders stand
         self._pending_random: dict | None = None   # of the snapshot: put back when the loop stands there again
         self._unseen: dict[str, Any] = {}          # of the snapshot: states of parts, of loaders not seen yet
+        self._iterators: dict[str, tuple] = {}     # over loaders, at the first safe point
+        self._modes: list = []                     # (torch module, whether it was in training) as restored
         self._vars_at_epoch: Callable | None = None
         self._marks_at_epoch: dict = {}            # of everything given, where the epoch begins in its middle
 
@@ -120,7 +122,6 @@ class Loops:
         `break`."""
         self._look_around()
         self._settle_before_epoch(self.epoch >= total)
-        self._state.check_variables()
         try:
             while self.epoch < total:
                 self._begin_epoch(total)
@@ -193,7 +194,6 @@ class Loops:
         as epochs() does."""
         self._look_around()
         self._settle(self.step >= total)
-        self._state.check_variables()
         self._driver = "steps"
         try:
             while self.step < total:
@@ -287,18 +287,40 @@ class Loops:
 
     def _look_around(self):
         """Before the first lines of an epoch run, which may seed a generator or throw a switch: what they find is as it was."""
+        self._look_at_variables()
         if not self._session.is_open:
             return
-        for name, value in self._state.variables.items():
-            if _held.is_generator(value):
-                self._parts[shown(("vars", name))] = value
-                self._unseen.pop(shown(("vars", name)), None)
-        for path, held in _held.held_by_script([self, *self._state.objects.values()]).items():
+        for module, mode in self._modes:           # between Run() and the loop most scripts have a model.train()
+            module.training = mode
+        self._modes = []
+        saved = [value for value in self._state.objects.values() if not _held.has_attributes(value)]     # what moves with a loader comes first
+        for path, held in _held.held_by_script([self, *saved]).items():
             if (inner := lasting(held)) is not None:
                 self._outliving.setdefault(inner, path)
             elif self._part_of(held) is None:
                 self._reached[id(held)] = Part(held, path, -1)
         self._find_again()
+
+    def _look_at_variables(self):
+        """The script has filled them by now; what it made for the first time, and what came from the snapshot."""
+        generators = self._state.generators_in_variables()
+        late = sorted(generators.keys() - self._parts.keys())
+        if late and self._epoch_random and self._session.is_open:
+            warn(f"{', '.join(late)}: a random generator that was made in the epoch: where it is drawn from before run.batches(), a resume in "
+                 "this epoch draws other numbers; make it before the loop")
+        self._parts |= generators
+        self._unseen = {label: state for label, state in self._unseen.items() if label not in generators}
+
+    def _look_at_iterators(self):
+        """At the first two safe points of a script's own loop: what has moved between them does so without the run."""
+        if self._loaders_last or not self._session.is_open:
+            return
+        before, self._iterators = self._iterators, _held.iterators_over_loaders()
+        moved = [path for path, (same, given) in self._iterators.items()
+                 if path in before and before[path][0] == same and before[path][1] < given]
+        if moved:
+            warn(f"{', '.join(moved)}: an iterator over a loader which the run does not see: a resume begins it anew; let its batches come "
+                 "from run.batches(loader, name=\"...\") in a loop over run.epochs()")
 
     def _find_again(self):
         """What the same variables lead to as when the snapshot was made is put back."""

@@ -22,6 +22,7 @@ from ._tree import HALF_RESTORED, structure_of
 
 Function = TypeVar("Function", bound=Callable[[], Any])
 _open_runs: dict[str, Run] = {}        # by directory, for notebooks
+_complete: set[str] = set()            # directories of runs that this process has finished
 
 
 class Run(Loops):
@@ -71,7 +72,10 @@ class Run(Loops):
             options["directory"] = os.fspath(directory)
         if notebook:
             options.setdefault("signals", "off")
-            close_earlier(options.get("directory"))
+            close_earlier(place_of(options))
+        elif place_of(options) in _complete:
+            raise _abi.Error(f"this program has finished a run in {place_of(options)} already, and a second one would begin with its end: give "
+                             "each training a directory of its own, Run(directory=...), or train all of them in one run")
         self.vars: dict[str, Any] = {name: value for name, value in objects.items() if is_immutable(value)}
         given = {name: value for name, value in objects.items() if name not in self.vars}
         self._state = State(given, self.vars, tuple(pickle), is_made_before=notebook and Run._has_begun)
@@ -82,7 +86,7 @@ class Run(Loops):
         self._best = Best(self._session)
         self._on_stop: list[Callable[[], Any]] = []
         self._prepare_error: BaseException | None = None
-        self._is_first_point = True
+        self._points_to_look_at = 2        # better now than at the first save
         self._saved = False                # a save took place since we looked last
         self._own_stop: str | None = None  # why the script itself wants to stop at the next safe point
         try:
@@ -147,6 +151,8 @@ class Run(Loops):
         del self._values
         self._state.check_identity(restored)
         self._registry.release()
+        self._look_at_variables()
+        self._modes = self._state.modes()
         own = restored["loop"]
         self._put_back_position(own["position"], restored["random"], step)
         self._best.put_back(own["best"], step)
@@ -193,9 +199,10 @@ class Run(Loops):
 
     def _safe_point(self):
         """The state is consistent and stands at self.step."""
-        if self._is_first_point:             # better now than at the first save
-            self._is_first_point = False
-            self._state.check_variables()
+        if self._points_to_look_at:
+            self._points_to_look_at -= 1
+            self._look_at_variables()
+            self._look_at_iterators()
         if self._best.due:
             self._best.saving_at(self.step)
             self._save_now()
@@ -275,6 +282,7 @@ class Run(Loops):
             return
         self._finish_by(self._session.finish)
         if self._directory:
+            _complete.add(os.path.realpath(self._directory))
             say(f"complete at step {self.step}" + (f": {reason}" if reason else ""))
         self.close()
 
@@ -349,8 +357,13 @@ def text_of_setting(value) -> str:
     return ("off", "on")[value] if isinstance(value, bool) else str(value)
 
 
-def close_earlier(directory):
+def place_of(options) -> str:
+    """The run's directory; "": none."""
+    path = options.get("directory") or os.environ.get("CKPT_RUN_DIR", "")
+    return path and os.path.realpath(path)
+
+
+def close_earlier(path):
     """In a notebook a cell is run again: the run that it opened before ends."""
-    path = os.path.realpath(directory or os.environ.get("CKPT_RUN_DIR", ""))
     if path in _open_runs:
         _open_runs[path].close()

@@ -26,12 +26,12 @@ def modules() -> dict[str, Any]:
     return {name: module for name, module in list(sys.modules.items()) if is_ours(getattr(module, "__file__", None))}
 
 
-def scopes() -> Iterator[tuple[str, dict]]:
+def scopes(is_wanted=lambda file: not file.startswith(PACKAGE)) -> Iterator[tuple[str, dict]]:
     """(prefix, variables) of the functions that run now, from the inside out, also of libraries that run the user's, and of the
     user's modules. In a notebook __main__ has no file."""
     frame = sys._getframe(1)
     while frame is not None:
-        if not frame.f_code.co_filename.startswith(PACKAGE) and frame.f_code.co_name != "<module>":
+        if is_wanted(frame.f_code.co_filename) and frame.f_code.co_name != "<module>":
             yield frame.f_code.co_name + ".", frame.f_locals
         frame = frame.f_back
     yield "", sys.modules["__main__"].__dict__

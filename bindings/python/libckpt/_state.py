@@ -43,9 +43,16 @@ class State:
         """All that the script can name."""
         return self.objects | {"vars": self.variables}
 
-    def check_variables(self):
-        """Raises TypeError where something in run.vars cannot be saved, which the script fills after Run() has looked at the rest."""
-        Writer(self.pickled, at_start=dict(self.at_start), is_first=False).node(self.variables, ("vars",))
+    def generators_in_variables(self) -> dict[str, Any]:
+        """Random generators in run.vars, by path. Raises TypeError where something there cannot be saved: the script fills it after Run() has
+        looked at the rest."""
+        writer = Writer(self.pickled, at_start=dict(self.at_start), is_first=False)
+        writer.node(self.variables, ("vars",))
+        return writer.generators
+
+    def modes(self) -> list:
+        """(torch module, whether it is in training) of all that the script gave."""
+        return [(module, module.training) for value in self.objects.values() if is_module(value) for module in value.modules()]
 
     def write(self, own: dict) -> tuple[Writer, str]:
         """A walk over everything as it is now; `own` is what the run remembers. The writer holds the arrays."""

@@ -44,6 +44,7 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
     def setup(self, trainer, pl_module, stage):
         if stage == "fit":       # a module that asks for estimated_stepping_batches has the loader made before on_fit_start
             self._guide_loaders(trainer)
+            trainer.callbacks = [*(other for other in trainer.callbacks if other is not self), self]     # restores after the others' on_fit_start
 
     def on_fit_start(self, trainer, pl_module):
         if self.run is not None:
