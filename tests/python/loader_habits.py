@@ -423,6 +423,16 @@ class GivenAsOne(Habit):
         self.optimizer.load_state_dict(state["optimizer"])
 
 
+class HeldByModel(Habit):
+    """The model has the loader, and its sampler counts."""
+
+    def make_loader(self):
+        self.model.loader = DataLoader(TensorDataset(*data()), BATCH, sampler=CountingSampler())
+
+    def loader_of(self, epoch):
+        return self.model.loader
+
+
 class ModuleInFirstLines(Habit):
     """A flag and a list of the model, which an epoch's first lines set, and its batches put back to what the script has made."""
 
@@ -492,5 +502,5 @@ ALL = [SeededEachEpoch, SeededByHand, SeededAndGiven, DrawnFromBefore, MadeEachE
        StatefulCounting, CountingStreaming, OwnBatching, SwitchedOnce, SwitchedEachEpoch, SwitchedForWorkers, SwitchedAfterBatches,
        SwitchedByMore, SwitchedBesideOpen, SwitchedBesideCache, TakingTurns, LastingWorkers, LastingWorkersMadeAnew, PassesInSteps, PassesMadeInSteps, PassesBeforePoints, PassesMadeBeforePoints, VariablesInFirstLines,
        Wrapped, WrappedInFunctions, WrappedInIterators, WrappedWithWorkers, DrawnInFirstLines, PartsDrawnInFirstLines,
-       DrawnFromVariablesInFirstLines, DrawnFromNestInFirstLines, GivenAsOne,
+       DrawnFromVariablesInFirstLines, DrawnFromNestInFirstLines, GivenAsOne, HeldByModel,
        ModuleInFirstLines, MeterOfModuleInFirstLines]

@@ -79,6 +79,41 @@ def test_wrappers_leave_no_trace_in_the_names(open_run, tmp_path):
     assert names == ["a/bias", "a/weight", "b/0.bias", "b/0.weight"]
 
 
+def test_a_counter_of_a_wrapper_comes_back_where_it_is_wrapped_again(open_run):
+    wrapped, again, bare = nn.DataParallel(nn.Linear(2, 2)), nn.DataParallel(nn.Linear(2, 2)), nn.Linear(2, 2)
+    wrapped.seen = again.seen = 0
+    run = open_run(model=wrapped)
+    wrapped.seen = 5
+    run.point()
+    run._session.save(run.step)
+    run.close()
+    open_run(model=again).close()
+    open_run(model=bare)
+    assert again.seen == 5 and not hasattr(bare, "seen") and torch.equal(bare.weight, wrapped.module.weight)
+
+
+class Lookahead(torch.optim.SGD):
+    def __init__(self, parameters):
+        super().__init__(parameters, 0.1)
+        self.counter, self.every = 0, 5
+
+    def step(self, closure=None):
+        self.counter += 1
+        return super().step(closure)
+
+
+def test_what_an_optimizer_of_ones_own_counts_comes_back(open_run):
+    optimizer, again = (Lookahead(nn.Linear(2, 2).parameters()) for _ in range(2))
+    again.every = 7                                # the script was changed
+    run = open_run(optimizer=optimizer)
+    optimizer.step()
+    run.point()
+    run._session.save(run.step)
+    run.close()
+    open_run(optimizer=again)
+    assert (again.counter, again.every) == (1, 7)
+
+
 def test_a_run_begins_before_a_lazy_module_is_made(open_run):
     def objects():
         model = nn.Sequential(nn.LazyLinear(3), nn.LazyBatchNorm1d())

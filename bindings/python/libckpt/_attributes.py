@@ -51,28 +51,35 @@ def unchanged_attributes(reader, path, modules, saved):
 
 
 def changed_objects(writer, path, modules):
-    """(dotted name, {class, attributes}) of every object of the script's own classes of which training has changed small attributes: a
-    meter. One that the script has put in place of another is saved with all of them."""
+    """(dotted name, what changed_object() says) of every object of the script's own classes that a module holds: a meter."""
     for name, held in objects_of(modules):
-        attributes = writer.at_start((*path, name, OBJECT), lambda held=held: Attributes(held))
-        if attributes is None or not attributes.is_of(held):
-            attributes = Attributes(held, made={})
-        changed = attributes.state()
-        attributes.tell_growth(shown((*path, name)))
-        if changed:
-            yield name, {"class": type(held).__qualname__, "attributes": changed}
+        if changed := changed_object(writer, (*path, name), held):
+            yield name, changed
+
+
+def changed_object(writer, path, held) -> dict | None:
+    """{class, attributes}: the small attributes that training has changed; all, if the script has put it in place of another."""
+    attributes = writer.at_start((*path, OBJECT), lambda: Attributes(held))
+    if attributes is None or not attributes.is_of(held):
+        attributes = Attributes(held, made={})
+    changed = attributes.state()
+    attributes.tell_growth(shown(path))
+    return {"class": type(held).__qualname__, "attributes": changed} if changed else None
 
 
 def restored_objects(reader, path, modules, saved):
     """A function for each of those, which puts the attributes back."""
-    for name, held in objects_of(modules):
-        attributes = reader.at_start.get((*path, name, OBJECT))
-        if attributes is None or not attributes.is_of(held):
-            attributes = Attributes(held)
-        found = saved[name] if name in saved else {"class": type(held).__qualname__, "attributes": {}}
-        if found["class"] == type(held).__qualname__:
-            state = reader.value(found["attributes"], None, (*path, name))
-            yield lambda attributes=attributes, state=state: attributes.put_back(state())
+    return [restored_object(reader, (*path, name), held, saved.get(name)) for name, held in objects_of(modules)]
+
+
+def restored_object(reader, path, held, saved):
+    attributes = reader.at_start.get((*path, OBJECT))
+    if attributes is None or not attributes.is_of(held):
+        attributes = Attributes(held)
+    if saved and saved["class"] != type(held).__qualname__:
+        return lambda: None
+    state = reader.value(saved["attributes"], None, path) if saved else dict
+    return lambda: attributes.put_back(state())
 
 
 def objects_of(modules):

@@ -161,11 +161,12 @@ def put_back(part, state):
 # ---- Where they are --------------------------------------------------------------------------------------------------------
 
 
-def held_by_script(but: list) -> dict[str, Any]:
+def held_by_script(but: list, modules: dict) -> dict[str, Any]:
     """What variables of the script lead to, by the name of the variable and attributes, loaders with workers as well; `but`: what is
-    not looked into."""
+    not looked into; `modules`: torch's, by name, of which only what stands beside the layers is."""
     owners = [(prefix + name, value) for prefix, variables in scopes() for name, value in list(variables.items())
               if not name.startswith("__")]
+    owners += [(f"{name}.{key}", value) for name, module in modules.items() for key, value in vars(module).items() if not key.startswith("_")]
     seen = {id(value) for value in but if not is_generator(value)}
     found: dict[str, Any] = {}
     for owner in owners:

@@ -293,8 +293,9 @@ class Loops:
         for module, mode in self._modes:           # between Run() and the loop most scripts have a model.train()
             module.training = mode
         self._modes = []
-        saved = [value for value in self._state.objects.values() if not _held.has_attributes(value)]     # what moves with a loader comes first
-        for path, held in _held.held_by_script([self, *saved]).items():
+        saved = [value for value in self._state.objects.values() if not _held.has_attributes(value)]
+        modules = {name: value for name, value in self._state.objects.items() if _held.is_module(value)}
+        for path, held in _held.held_by_script([self, *saved], modules).items():
             if (inner := lasting(held)) is not None:
                 self._outliving.setdefault(inner, path)
             elif self._part_of(held) is None:

@@ -44,7 +44,7 @@ class Module(Kind):
         for name, module in modules_of(value, again=again):
             if type(module).get_extra_state is not torch().nn.Module.get_extra_state:
                 extra[name] = writer.forgiving(module.get_extra_state(), (*path, name, "extra_state"))
-        modules = list(modules_of(value))
+        modules = [*modules_of(value), *wrappers_of(value)]
         nests, plain, objects = ({name: writer.forgiving(nest, (*path, name)) for name, nest in found} for found in (
             nests_of(modules), changed_attributes(writer, path, modules), changed_objects(writer, path, modules)))
         return {"shared": shared, "extra": extra, "attributes": attributes, "nests": nests, "frozen": frozen,
@@ -53,7 +53,7 @@ class Module(Kind):
     def read(self, reader, content, live, path):
         if live is None:
             raise _abi.Error(f"the snapshot holds a module '{shown(path)}', which this program does not have", _abi.MISMATCH)
-        values, missing, modules = [], set(content["attributes"]), dict(modules_of(live))
+        values, missing, modules = [], set(content["attributes"]), dict([*modules_of(live), *wrappers_of(live)])
         for name, owner, key, tensor in tensors_of(live, with_empty=True):
             missing.discard(name)
             saved = content["shared"].get(name) or name_of((*path, name))
@@ -74,7 +74,7 @@ class Module(Kind):
                 nest = modules[owner].__dict__.get(key)
                 values.append((modules[owner], key, reader.value(node, nest, (*path, name)), nest))
         values += unchanged_attributes(reader, path, modules.items(), {*content["nests"], *content["attributes"], *content["plain"]})
-        objects = list(restored_objects(reader, path, modules.items(), content["objects"])) if reader.goes_on else []
+        objects = restored_objects(reader, path, modules.items(), content["objects"]) if reader.goes_on else []
         parameters = {name: tensor for name, owner, key, tensor in tensors_of(live, with_empty=True) if key in owner._parameters}
         frozen = [(parameters[name], flag) for name, flag in content["frozen"].items() if name in parameters]
         extra = [(modules[name], reader.value(node, None, (*path, name, "extra_state")), (*path, name))
@@ -129,6 +129,14 @@ def bare(module):
             module = inner["module"]
         else:
             return module
+
+
+def wrappers_of(module):
+    """(name, module) of what is around it: a counter may have been set there."""
+    inner = bare(module)
+    while module is not inner:
+        yield f"({type(module).__name__})", module
+        module = module._modules.get("module") or module._modules["_orig_mod"]
 
 
 def modules_of(module, prefix="", again=None):

@@ -5,6 +5,8 @@ A parameter is known by the name of its array, so that groups which the program 
 from __future__ import annotations
 
 from . import _abi
+from ._attributes import changed_object, restored_object
+from ._held import has_attributes
 from ._plain import StateDict
 from ._torch import is_lazy, is_tensor, read_tensor, to_save, torch
 from ._tree import Kind, name_of, shown
@@ -33,7 +35,8 @@ class Optimizer(Kind):
                 names.append(writer.array(param, (*path, "params", number_of[id(param)]), lambda p=param: to_save(p)))
             rest = {key: item for key, item in group.items() if key != "params"}
             groups.append({"params": names, "values": writer.forgiving(rest, (*path, "groups", len(groups)))})
-        return {"type": type(value).__name__, "groups": groups, "state": self._write_state(writer, value, path, number_of)}
+        own = writer.forgiving(changed_object(writer, (*path, "own"), value), (*path, "own")) if has_attributes(value) else None
+        return {"type": type(value).__name__, "groups": groups, "state": self._write_state(writer, value, path, number_of), "own": own}
 
     def _write_state(self, writer, value, path, number_of):
         entries = []
@@ -61,12 +64,15 @@ class Optimizer(Kind):
             with reader.fresh_containers():
                 groups.append((old, members, reader.value(saved["values"], rest, (*path, "groups", index))))
         states = [self._state(reader, entry, live, params, path) for entry in content["state"]]
+        put_back_own = restored_object(reader, (*path, "own"), live, content["own"]) if has_attributes(live) and reader.goes_on else None
 
         def restore():
             live.param_groups[:] = [regroup(*group) for group in groups]
             restored = [(key, state()) for key, state in states]
             live.state.clear()
             live.state.update(restored)
+            if put_back_own:
+                put_back_own()
             return live
         return restore
 
