@@ -18,9 +18,16 @@ class Slow(keras.callbacks.Callback):
         time.sleep(self.pause_seconds)
 
 
-def make(optimizer=lambda: keras.optimizers.Adam(0.01)):
+class Noise(keras.layers.Layer):
+    """Its numbers come from the generator that all functions of Keras without a seed share."""
+
+    def call(self, x, training=False):
+        return x + 0.1 * keras.random.normal(keras.ops.shape(x)) if training else x
+
+
+def make(optimizer=lambda: keras.optimizers.Adam(0.01), noise=()):
     model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(8, "relu"), keras.layers.BatchNormalization(),
-                              keras.layers.Dropout(0.3), keras.layers.Dense(3)])
+                              keras.layers.Dropout(0.3), *noise, keras.layers.Dense(3)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer(), loss, metrics=["accuracy"])
     return model
@@ -28,6 +35,10 @@ def make(optimizer=lambda: keras.optimizers.Adam(0.01)):
 
 def make_averaged():
     return make(lambda: keras.optimizers.Adam(0.02, use_ema=True, ema_momentum=0.9))
+
+
+def make_noisy():
+    return make(noise=[Noise()])
 
 
 class Adversaries(keras.Model):

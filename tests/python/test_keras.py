@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fit() of Keras that is stopped or killed and continued ends in the same bits as one that is not."""
+import random
+
 import keras_training as training
 import libckpt
 import pytest
@@ -87,6 +89,33 @@ def test_passes_through_the_data_that_do_not_end_with_an_epoch_go_on(steps, chec
     assert training.result(model) == expected
 
 
+def test_noise_without_a_seed_of_its_own_goes_on(checkpoint):
+    expected = training.result(training.fit([], 7, make=training.make_noisy))
+    blocks, model = chain(checkpoint, make=training.make_noisy)
+    assert blocks == 6
+    assert training.result(model) == expected
+
+
+class NoiseFrom(Callback):
+    """Adds noise to weights from that epoch on: Keras takes the seed for the first from Python's random numbers."""
+
+    def __init__(self, first):
+        super().__init__()
+        self.first = first
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch >= self.first:
+            noise = float(training.keras.random.uniform(()))
+            self.model.set_weights([weight + noise for weight in self.model.get_weights()])
+
+
+def test_noise_that_begins_after_a_resume_takes_the_seed_that_it_would_have_taken(checkpoint):
+    expected = training.result(training.fit([NoiseFrom(2)], 7)), random.random()
+    blocks, model = chain(checkpoint, after=[lambda: NoiseFrom(2)])
+    assert blocks == 6
+    assert (training.result(model), random.random()) == expected
+
+
 def test_optimizers_that_a_model_holds_by_itself_go_on(checkpoint):
     expected = training.result(training.fit([], 7, make=training.make_adversaries))
     blocks, model = chain(checkpoint, make=training.make_adversaries)
@@ -171,25 +200,33 @@ def test_a_fit_killed_at_any_batch_ends_in_the_same_bits(ends_alike_when_killed)
     ends_alike_when_killed("keras_training", 20, 0.02)
 
 
-def test_in_a_loop_of_ones_own_it_goes_on_at_the_batch(open_run):
+@pytest.mark.parametrize("stop_at", [4, 7])
+def test_in_a_loop_of_ones_own_it_goes_on_at_the_batch(stop_at, open_run):
+    """With noise from the sixth batch on, and whatever a program draws before it goes on."""
+    def train(model, run):
+        for _ in run.epochs(2):
+            for x, y in run.batches(training.batches()):
+                noise = float(training.keras.random.normal(())) if run.step >= 5 else 0
+                model.train_on_batch(x + noise, y)
+                yield run.step + 1
+
     def block(seed, stop_at=None):
         training.keras.utils.set_random_seed(seed)
         model = training.make()
         run = open_run(variables=Variables(model))
-        for _ in run.epochs(2):
-            for x, y in run.batches(training.batches()):
-                model.train_on_batch(x, y)
-                if run.step + 1 == stop_at:
-                    run.stop("the test says so")
+        if run.resumed:
+            training.keras.random.normal(())
+        for step in train(model, run):
+            if step == stop_at:
+                run.stop("the test says so")
         return model, run
     with pytest.raises(libckpt.Stopped):
-        block(7, stop_at=4)
+        block(7, stop_at)
     continued, run = block(1000)
     assert run.step == 10
     run.close()
     training.keras.utils.set_random_seed(7)
     straight = training.make()
-    for _ in range(2):
-        for x, y in training.batches():
-            straight.train_on_batch(x, y)
+    for _ in train(straight, libckpt.Run()):
+        pass
     assert training.result(continued) == training.result(straight)

@@ -10,10 +10,12 @@ from ._held import put_back, state_of
 from ._numpy import generator_state, set_generator_state
 from ._tree import HALF_RESTORED, structure_of
 
+KERAS_GENERATOR = "global_seed_generator"
+
 
 def capture(parts: dict[str, Any]) -> dict:
-    """Python's, NumPy's and torch's own generators (those of libraries that the program has imported) and the parts, by name: further
-    generators, and Attributes."""
+    """Python's, NumPy's, torch's and Keras's own generators (those of libraries that the program has imported) and the parts, by name:
+    further generators, and Attributes."""
     state: dict[str, Any] = {"python": generator_state(random)}
     if sys.modules.get("numpy") is not None:
         import numpy.random        # NumPy imports it only when it is first used
@@ -22,6 +24,8 @@ def capture(parts: dict[str, Any]) -> dict:
         state["torch"] = torch.get_rng_state()
         if torch.cuda.is_initialized():
             state["cuda"] = torch.cuda.get_rng_state_all()
+    if (keras := _keras()) and (generator := keras.get_global_attribute(KERAS_GENERATOR)):
+        state["keras"] = sys.modules["keras"].ops.convert_to_numpy(generator.state).tolist()
     state["parts"] = {name: state_of(part) for name, part in parts.items()}
     return state
 
@@ -33,6 +37,8 @@ def apply(state: dict, parts: dict[str, Any]):
 
 
 def _apply(state, parts):
+    if keras := _keras():
+        _apply_to_keras(keras, state.get("keras"))
     set_generator_state(random, state["python"])
     if "numpy" in state:
         import numpy.random
@@ -48,5 +54,20 @@ def _apply(state, parts):
             put_back(parts[name], of_part)
 
 
+def _apply_to_keras(keras, state):
+    """Keras makes the generator where it is first needed, with a seed of Python's: those follow, and None leaves it to be made."""
+    if state is None:
+        keras.set_global_attribute(KERAS_GENERATOR, None)
+    else:
+        sys.modules["keras.src.random.seed_generator"].global_seed_generator().state.assign(state)
+
+
 def _torch():
     return sys.modules.get("torch")
+
+
+def _keras():
+    """What holds the generator of Keras's functions without a seed. It may be on a device, out of a forked worker's reach."""
+    data = sys.modules.get("torch.utils.data")
+    is_worker = data is not None and data.get_worker_info() is not None
+    return None if is_worker else sys.modules.get("keras.src.backend.common.global_state")
