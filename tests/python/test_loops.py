@@ -486,12 +486,33 @@ class MadeByAsking(dict):
     __len__ = __iter__ = keys = items = values
 
 
+class Importing:
+    """As six's modules that are imported when they are asked for."""
+    def __getattr__(self, name):
+        raise ImportError(name)
+
+
+class Holding:
+    lazy = Importing()
+
+    def __init__(self):
+        self.passes = 0
+
+    def __iter__(self):
+        self.passes += 1
+        return iter([1, 2])
+
+
 A_TABLE = MadeByAsking()
 
 
-def test_a_dict_of_a_library_that_makes_its_content_when_asked_is_not_asked(open_run):
-    for _ in open_run(table=[]).epochs(1):
-        pass
+def test_what_libraries_make_when_they_are_asked_for_it_is_left_alone(open_run):
+    data = Holding()
+    run = open_run(table=[])
+    for _ in run.epochs(2):
+        for _ in run.batches(data):
+            pass
+    assert data.passes == 2
 
 
 def test_a_second_run_of_a_program_in_a_finished_one_is_refused_and_beside_it_is_not(script, tmp_path):

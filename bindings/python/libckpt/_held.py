@@ -128,9 +128,17 @@ def named_by_script(kind: type) -> frozenset[str]:
 
 def codes_of(value) -> Iterator[types.CodeType]:
     """Of a method, also below decorators."""
-    for inner in (value, *(getattr(value, name, None) for name in ("fget", "fset", "__func__", "func", "__wrapped__"))):
+    for inner in (value, *(attribute_of(value, name) for name in ("fget", "fset", "__func__", "func", "__wrapped__"))):
         if isinstance(inner, types.FunctionType):
             yield inner.__code__
+
+
+def attribute_of(value, name):
+    """None: it has none, or cannot tell, as what six imports when it is asked."""
+    try:
+        return getattr(value, name, None)
+    except Exception:
+        return None
 
 
 def small_attributes(owner) -> dict:
