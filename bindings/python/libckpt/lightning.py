@@ -52,8 +52,10 @@ class Checkpoint(_framework().Callback):  # type: ignore[misc]
                         "of its own, Checkpoint(directory=...)")
         self._own, self._metrics = TrainerState(trainer), LoggedMetrics(trainer)
         self.run = Run(**objects_of(trainer, pl_module, self), trainer=self._own, metrics=self._metrics, **self._arguments)
-        if self.run.directory:
-            refuse_pruning(trainer)
+        if self.run.directory and any(isinstance(callback, _framework().callbacks.ModelPruning) for callback in trainer.callbacks):
+            self.run.close()
+            raise Error("ModelPruning puts other tensors in place of the module's while it trains, and a block that goes on would not have "
+                        "them: prune in the module's __init__, with torch.nn.utils.prune, or train without libckpt.lightning.Checkpoint")
         self._fit.begin(self.run, trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else None)
         trainer.should_stop |= self._own.stopped
 
@@ -146,12 +148,6 @@ def objects_of(trainer, pl_module, own) -> dict:
 
 def numbered(kind, items):
     return [(kind if len(items) == 1 else f"{kind}{i}", item) for i, item in enumerate(items)]
-
-
-def refuse_pruning(trainer):
-    if any(isinstance(callback, _framework().callbacks.ModelPruning) for callback in trainer.callbacks):
-        raise Error("ModelPruning puts other tensors in place of the module's while it trains, and a block that goes on would not have "
-                    "them: prune in the module's __init__, with torch.nn.utils.prune, or train without libckpt.lightning.Checkpoint")
 
 
 def go_on_averaging(trainer, pl_module):
