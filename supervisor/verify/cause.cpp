@@ -22,23 +22,29 @@ std::string place(const Difference& one) {
   return fmt::format("{} ({})", one.name, text);
 }
 
-std::string last_part(const std::string& name) {
-  const std::string whole = name.substr(0, name.find(" in "));
-  return whole.substr(whole.rfind('.') + 1);
-}
+std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
 
 std::string remedy(const Lost& one) {
   const std::string& kind = one.before.kind;
-  const bool inside = one.name.find('.') != std::string::npos;
-  if (one.counts && !inside) return "it counts from the resume: enumerate(run.batches(...), run.batch) goes on counting";
+  const std::string name = one.name.substr(0, one.name.find(" in "));
+  const bool inside = name.find('.') != std::string::npos;
+  if (one.counts && !inside)
+    return one.before.enumerated ? "it counts from the resume: enumerate(run.batches(...), run.batch) goes on counting"
+                                 : "it follows from something that is not saved";
   if (kind == "iterator") return "an iterator starts anew: iterate with run.batches(...)";
   if (kind == "generator")
-    return fmt::format("a random generator of its own: give it to Run(..., {}={})", last_part(one.name), one.name);
+    return fmt::format("a random generator of its own: give it to Run(..., {}={})", last_part(name), name);
+  if (kind == "object" && one.rebound)
+    return "the loop makes another object of it than Run was given: make each before Run(...) and give it all of them";
+  if (one.before.of_module && kind == "object") return fmt::format("give it to Run(..., {}={})", last_part(name), name);
+  if (one.before.of_module)
+    return "it is not saved with the module: keep it in a buffer (register_buffer), in get_extra_state() and set_extra_state(), or in "
+           "run.vars";
   if (inside) return "give what holds it a state_dict() and a load_state_dict(), and Run(...) that object";
   if (one.rebound && (kind == "array" || kind == "container"))
-    return fmt::format("the loop makes another object of it, so put it into run.vars: run.vars[\"{}\"]", one.name);
-  if (kind == "number" || kind == "text") return fmt::format("put it into run.vars: run.vars[\"{}\"]", one.name);
-  return fmt::format("give it to Run(..., {0}={0})", last_part(one.name));
+    return fmt::format("the loop makes another object of it, so put it into run.vars: run.vars[\"{}\"]", name);
+  if (kind == "number" || kind == "text") return fmt::format("put it into run.vars: run.vars[\"{}\"]", name);
+  return fmt::format("give it to Run(..., {0}={0})", name);
 }
 
 std::string values(const Lost& one) {

@@ -15,7 +15,8 @@ using rundir::text_in;
 
 Variable variable_of(const nlohmann::json& json) {
   return {text_in(json, "digest"), text_in(json, "shown"), text_in(json, "kind"), text_in(json, "file"),
-          text_in(json, "function"), count_in(json, "line").value_or(0), json.value("rebound", false)};
+          text_in(json, "function"), count_in(json, "line").value_or(0), json.value("rebound", false),
+          json.value("enumerated", false), json.value("of_module", false)};
 }
 
 bool same_in(const std::string& name, const Variables* one, const Variables* other) {
@@ -43,6 +44,8 @@ bool is_the_loops_own(const Difference& found, const Variables* entry) {
   return may_count && !entry->contains(found.name);
 }
 
+bool may_be_lost(const Difference& found) { return !found.before.file.empty() && !found.before.digest.empty(); }
+
 // Where a loop is entered nothing has happened yet: whatever differs there was not restored. A loop of the script's own says
 // nothing before its first step is over, so that what follows from the state is not told from what was lost.
 std::vector<Lost> candidates(const Record& straight, const Record& resumed, std::uint64_t stopped_at) {
@@ -51,15 +54,19 @@ std::vector<Lost> candidates(const Record& straight, const Record& resumed, std:
   const Variables* entry = resumed.at("entry", 2, stopped_at);
   if (const Variables* stopped = resumed.at("point", 1, stopped_at); entry && stopped)
     for (Difference& difference : differences(*stopped, *entry))
-      if (!difference.before.file.empty()) found.push_back({std::move(difference)});
+      if (may_be_lost(difference)) found.push_back({std::move(difference)});
   if (after_one == resumed.moments.end()) return found;
   if (const Variables* one_more = straight.at("point", 1, after_one->step))
     for (Difference& difference : differences(*one_more, after_one->variables)) {
       const bool counts = entry && is_the_loops_own(difference, entry);
-      if (!difference.before.file.empty() && (counts || !entry)) found.push_back({std::move(difference), counts});
+      if (may_be_lost(difference) && (counts || !entry)) found.push_back({std::move(difference), counts});
     }
   return found;
 }
+
+bool others_follow_from(const Lost& one) { return one.before.kind == "generator" || one.before.kind == "iterator"; }
+
+bool follows(const Lost& one) { return one.counts && !one.before.enumerated; }
 
 }  // namespace
 
@@ -109,7 +116,8 @@ std::vector<Lost> lost_variables(const Record& straight, const Record& resumed, 
     one.rebound = straight.rebinds(one.name);
     if (!is_part_of(one.name, found)) found.push_back(std::move(one));
   }
-  std::stable_partition(found.begin(), found.end(), [](const Lost& one) { return one.before.kind == "generator"; });   // others follow from it
+  if (std::ranges::any_of(found, [](const Lost& one) { return one.at_end && !follows(one); })) std::erase_if(found, follows);
+  std::ranges::stable_partition(found, others_follow_from);
   std::stable_partition(found.begin(), found.end(), [](const Lost& one) { return one.at_end; });
   return found;
 }

@@ -12,12 +12,14 @@
 namespace ckpt::verify {
 
 struct Variable {
-  std::string digest;                    // of its content
+  std::string digest;                    // of its content; empty: there is none to compare, what Run was given stands there, say
   std::string shown;                     // the same for people; may be empty
   std::string kind;                      // "number", "array", "generator", …
   std::string file, function;            // where it lives
   std::uint64_t line = 0;                // where it gets a value; 0: not seen
   bool rebound = false;                  // another object than at the moment before
+  bool enumerated = false;               // by a `for` over enumerate() or zip()
+  bool of_module = false;                // an attribute of a torch module, whose own state_dict() libckpt does not ask
 };
 using Variables = std::map<std::string, Variable>;
 
@@ -50,7 +52,7 @@ std::vector<Difference> differences(const Variables& before, const Variables& af
 
 // Changed by the loop and not saved: a resumed start finds them as a new one does.
 struct Lost : Difference {
-  bool counts = false;                   // a number that the loop itself gives: enumerate()
+  bool counts = false;                   // a number that each step gives anew: of enumerate(), or of what was lost
   bool at_end = false;                   // still another one at the end
   bool rebound = false;                  // the loop makes another object of it: what Run was given is not that
 };

@@ -68,6 +68,14 @@ class Shuffled:
         self.shuffle(order)
         return iter(order)
 """
+HIDDEN = """
+class Hidden:
+    __slots__ = "calls",
+
+    def __next__(self):
+        self.calls = getattr(self, "calls", 0) + 1
+        return self.calls
+"""
 CLOSURE = """
 def counter():
     calls = 0
@@ -126,6 +134,13 @@ FAULTS = {
     "an iterator of a loader": ("given", "an iterator starts anew",
                                 program("w += float(next(given))", module="from torch.utils.data import DataLoader",
                                         before="given = iter(DataLoader(range(99)))")),
+    "iterators side by side": ("numbers", "an iterator starts anew",
+                               program("a, b = next(numbers); w += a * b", before="numbers = zip(iter(range(99)), iter(range(99)))")),
+    "a chain of iterators that is mapped": (
+        "numbers", "an iterator starts anew",
+        program("w += next(numbers)", before="import itertools; numbers = map(float, itertools.chain(range(2), itertools.count()))")),
+    "a number that follows from what nobody sees into": ("n", "it follows from something that is not saved",
+                                                         program("n = next(hidden); w += n", module=HIDDEN, before="hidden = Hidden()")),
     "a number that the loop gives": ("i", "run.batch)", program("w += i * x", loop="i, x in enumerate(run.batches(data))")),
     "a loop of its own": ("seen", "put it into run.vars", program("pass", after="seen = 0" + OWN_LOOP)),
 }
@@ -140,6 +155,13 @@ def test_what_is_not_saved_is_found_and_named(fault, verify):
     assert name in [variable["name"] for variable in told["variables"]]
     [cause] = [cause for cause in told["causes"] if cause.startswith(name + " (script.py:")]
     assert remedy in cause
+
+
+def test_numbers_that_an_iterator_gives_are_not_named_beside_it(verify):
+    _, told = verify(program("i, y = next(numbers); w += i * y",
+                             before="import itertools; numbers = enumerate(itertools.cycle([1, 2, 4]))"))
+    [cause] = told["causes"]
+    assert cause.startswith("numbers (script.py:") and "an iterator starts anew" in cause
 
 
 def test_an_order_of_the_data_that_is_not_restored_is_found(verify):
@@ -188,6 +210,61 @@ def test_gradients_that_the_loop_makes_anew_in_each_step_are_not_named_for_a_fau
     code, told = verify(ANEW)
     assert (code, told["verdict"]) == (1, "differs")
     assert len(told["causes"]) == 1 and told["causes"][0].startswith("nothing that the script's variables show")
+
+
+REPLACED = """
+import torch
+from libckpt import Run
+torch.manual_seed(1)
+model = torch.nn.Linear(3, 1)
+optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+run = Run(model=model, optimizer=optimizer)
+for epoch in run.epochs(4):
+    if epoch == 1:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for x in run.batches(torch.ones(3, 3)):
+        model(x).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+"""
+
+
+@pytest.mark.parametrize("steps, stopped", [(10, "in the epoch in which it is replaced"), (16, "in a later one")])
+def test_an_optimizer_that_the_loop_replaces_is_not_asked_for_as_if_run_was_not_given_one(steps, stopped, verify):
+    code, told = verify(REPLACED, steps=steps)
+    assert (code, told["verdict"]) == (1, "differs")
+    assert told["causes"][0].startswith("optimizer (script.py:10)")
+    assert "the loop makes another object of it than Run was given: make each before Run(...) and give it all of them" in told["causes"][0]
+
+
+OF_A_MODULE = """
+import torch
+from libckpt import Run
+torch.manual_seed(1)
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = torch.nn.Linear(3, 1)
+        self.optimizer = torch.optim.SGD(self.inner.parameters(), lr=0.1, momentum=0.9)
+model = Net()
+model._calls = 0                     # which no method names
+run = Run(model=model)
+for epoch in run.epochs(4):
+    for x in run.batches(torch.ones(3, 3)):
+        model._calls += 1
+        model.optimizer.zero_grad()
+        (model._calls * model.inner(x).sum()).backward()
+        model.optimizer.step()
+"""
+
+
+def test_what_a_module_holds_is_not_told_to_be_in_its_state_dict_which_is_never_asked(verify):
+    code, told = verify(OF_A_MODULE)
+    assert (code, told["verdict"]) == (1, "differs")
+    [cause, of_optimizer] = told["causes"]
+    assert "Run(..., optimizer=model.optimizer)" in of_optimizer
+    assert cause.startswith("model._calls (script.py:") and "4 at the stop, 0 after a resume" in cause
+    assert "keep it in a buffer (register_buffer), in get_extra_state() and set_extra_state(), or in run.vars" in cause
 
 
 UNSTEADY = {

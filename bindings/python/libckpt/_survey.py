@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
+import itertools
 import json
+import operator
 import os
 import sys
 import types
@@ -14,8 +17,8 @@ from typing import Any, Callable, Iterator
 
 from . import _source
 from ._arrays import memory_of
-from ._held import closure_of, is_module
-from ._origin import line_that_sets
+from ._held import closure_of, is_iterator, is_module
+from ._origin import is_enumerated, line_that_sets
 from ._source import PACKAGE, is_ours
 from ._tree import Writer, kind_of
 from ._workers import lasting
@@ -89,17 +92,20 @@ class Survey:
             if id(module.__dict__) not in done:
                 yield "" if name == "__main__" else name + ".", module.__dict__, (module.__file__, "")
 
-    def _look(self, name, value, origin, depth):
+    def _look(self, name, value, origin, depth, holder=None):
         if depth > DEEPEST or len(self.variables) >= MOST or isinstance(value, types.ModuleType):
             return
         for part, inner in self._parts(value):
-            self._look(name + part, inner, origin, depth + 1)
-        if id(value) in self._registered and kind_name(value) not in CAN_BE_MADE_ANEW or isinstance(value, type) or hasattr(value, "batch_sampler"):
+            self._look(name + part, inner, origin, depth + 1, value)
+        if isinstance(value, type) or hasattr(value, "batch_sampler"):
             return
         key = name if name not in self.variables else f"{name} in {origin[1] or os.path.basename(origin[0])}"
-        if digest := self._digest(value):
+        given = id(value) in self._registered and kind_name(value) not in CAN_BE_MADE_ANEW      # is saved; noted for what takes its place
+        digest = "" if given else self._digest(value)
+        if digest is not None:
             self.variables[key] = {"digest": digest, "shown": shown(value), "kind": kind_name(value), "file": origin[0],
-                                   "function": origin[1], "line": line_that_sets(origin[0], name), "rebound": self._is_rebound(key, value)}
+                                   "function": origin[1], "line": line_that_sets(origin[0], name), "rebound": self._is_rebound(key, value),
+                                   "enumerated": is_enumerated(origin[0], name), "of_module": is_module(holder)}
 
     def _parts(self, value) -> Iterator[tuple[str, Any]]:
         """What an object holds that is no array and no plain value: attributes, a closure's variables, a generator's."""
@@ -128,14 +134,8 @@ class Survey:
         return kind.__module__ in self._modules and hasattr(value, "__dict__")
 
     def _digest(self, value) -> str | None:
-        if hasattr(value, "__length_hint__") and hasattr(value, "__next__"):
-            return f"{value.__length_hint__()} left"
-        if isinstance(value, types.GeneratorType):
-            return f"at {value.gi_frame.f_lasti}" if value.gi_frame is not None and is_ours(value.gi_code.co_filename) else None
-        if hasattr(value, "_num_yielded") and hasattr(value, "__next__"):      # of a torch DataLoader
-            return f"{value._num_yielded} given"
-        if type(value).__module__ == "itertools" and hasattr(value, "__next__"):
-            return repr(value) if type(value).__name__ == "count" else place_of(value)
+        if is_iterator(value) and (place := place_of(value)):
+            return place
         if value is not None and kind_of(value) is None:
             return None
         writer = Writer.beside(self._saved)
@@ -157,16 +157,36 @@ def reference(value) -> Callable:
         return lambda: value
 
 
-def place_of(cycle) -> str | None:
-    """Of an itertools.cycle, as long as Python tells it (before 3.14): how far its first pass is, and what is left of this one, where its
-    iterator says so: that of a DataLoader does not."""
+def place_of(iterator, depth=0) -> str | None:
+    """How far it is, by those inside it where it does not tell itself: enumerate(), zip(), map() and the like."""
+    if isinstance(iterator, types.GeneratorType):
+        return f"at {iterator.gi_frame.f_lasti}" if iterator.gi_frame is not None and is_ours(iterator.gi_code.co_filename) else None
+    if hasattr(iterator, "_num_yielded"):      # of a torch DataLoader
+        return f"{iterator._num_yielded} given"
+    if (left := operator.length_hint(iterator, -1)) >= 0:
+        return f"{left} left"
+    if isinstance(iterator, itertools.count):
+        return repr(iterator)
+    if isinstance(iterator, itertools.cycle) and (place := place_in_cycle(iterator)):
+        return place
+    if type(iterator).__module__ not in ("builtins", "itertools") or depth == DEEPEST:
+        return None
+    return ", ".join(filter(None, (place_of(inner, depth + 1) for inner in iterators_in(iterator)))) or None
+
+
+def iterators_in(iterator) -> Iterator:
+    for held in gc.get_referents(iterator):
+        yield from filter(is_iterator, held if isinstance(held, tuple) else (held,))
+
+
+def place_in_cycle(cycle) -> str | None:
+    """As long as Python tells it (before 3.14): how far its first pass is, and this one."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             _, (inner,), (seen, again) = cycle.__reduce__()
-        left = inner.__length_hint__() if hasattr(inner, "__length_hint__") else "some"
-        return f"{len(seen)} seen, {again}, {left} left"
-    except Exception:            # something else of itertools, or it does not say
+        return f"{len(seen)} seen, {again}, {place_of(inner)}"
+    except Exception:            # it does not say
         return None
 
 
