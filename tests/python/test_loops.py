@@ -558,7 +558,8 @@ class Holder:
 
 
 @pytest.mark.parametrize("make", [
-    lambda loader: iter(loader), endless, lambda loader: enumerate(endless(loader)), lambda loader: itertools.cycle(loader),
+    lambda loader: iter(loader), endless, lambda loader: enumerate(endless(loader)),
+    lambda loader: itertools.cycle(loader), lambda loader: zip(range(9), endless(loader)),
 ])
 @pytest.mark.parametrize("is_attribute", [False, True])
 def test_an_iterator_over_a_loader_that_the_run_does_not_see_is_told(make, is_attribute, open_run, capfd):

@@ -251,10 +251,16 @@ def iterators_over_loaders() -> dict[str, tuple]:
 def loader_iterator_in(value, depth=3):
     if hasattr(value, "_num_yielded") and is_iterator(value):
         return value
-    is_ours_alone = isinstance(value, types.GeneratorType) and value.gi_code.co_filename.startswith(PACKAGE)
-    if depth and is_iterator(value) and not is_ours_alone and not hasattr(value, "__dict__"):
-        return next(filter(None, (loader_iterator_in(item, depth - 1) for item in gc.get_referents(value))), None)
+    is_of_the_run = isinstance(value, types.GeneratorType) and value.gi_code.co_filename.startswith(PACKAGE)
+    if depth and is_iterator(value) and not is_of_the_run and not hasattr(value, "__dict__"):
+        return next(filter(None, (loader_iterator_in(item, depth - 1) for item in iterators_in(value))), None)
     return None
+
+
+def iterators_in(iterator) -> Iterator:
+    """Of a generator, enumerate(), zip(), map() and the like."""
+    for held in gc.get_referents(iterator):
+        yield from filter(is_iterator, held if isinstance(held, tuple) else (held,))
 
 
 def few(items):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import hashlib
 import itertools
 import json
@@ -17,7 +16,7 @@ from typing import Any, Callable, Iterator
 
 from . import _source
 from ._arrays import memory_of
-from ._held import closure_of, is_iterator, is_module
+from ._held import closure_of, is_iterator, is_module, iterators_in
 from ._origin import is_enumerated, line_that_sets
 from ._source import PACKAGE, is_ours
 from ._tree import Writer, kind_of
@@ -172,11 +171,6 @@ def place_of(iterator, depth=0) -> str | None:
     if type(iterator).__module__ not in ("builtins", "itertools") or depth == DEEPEST:
         return None
     return ", ".join(filter(None, (place_of(inner, depth + 1) for inner in iterators_in(iterator)))) or None
-
-
-def iterators_in(iterator) -> Iterator:
-    for held in gc.get_referents(iterator):
-        yield from filter(is_iterator, held if isinstance(held, tuple) else (held,))
 
 
 def place_in_cycle(cycle) -> str | None:
