@@ -60,12 +60,7 @@ def test_parameters_that_training_has_unfrozen_stay_so_and_the_others_are_the_sc
     for module in (model, again):
         module[0].requires_grad_(False)
     again[1].bias.requires_grad_(False)             # the script was changed
-    run = open_run(model=model)
-    model[0].weight.requires_grad_(True)
-    run.point()
-    run._session.save(run.step)
-    run.close()
-    open_run(model=again)
+    save_and_restore(open_run, {"model": model}, {"model": again}, lambda: model[0].weight.requires_grad_(True))
     assert [parameter.requires_grad for parameter in again.parameters()] == [True, False, True, False]
 
 
@@ -82,12 +77,7 @@ def test_wrappers_leave_no_trace_in_the_names(open_run, tmp_path):
 def test_a_counter_of_a_wrapper_comes_back_where_it_is_wrapped_again(open_run):
     wrapped, again, bare = nn.DataParallel(nn.Linear(2, 2)), nn.DataParallel(nn.Linear(2, 2)), nn.Linear(2, 2)
     wrapped.seen = again.seen = 0
-    run = open_run(model=wrapped)
-    wrapped.seen = 5
-    run.point()
-    run._session.save(run.step)
-    run.close()
-    open_run(model=again).close()
+    save_and_restore(open_run, {"model": wrapped}, {"model": again}, lambda: setattr(wrapped, "seen", 5)).close()
     open_run(model=bare)
     assert again.seen == 5 and not hasattr(bare, "seen") and torch.equal(bare.weight, wrapped.module.weight)
 
@@ -105,12 +95,7 @@ class Lookahead(torch.optim.SGD):
 def test_what_an_optimizer_of_ones_own_counts_comes_back(open_run):
     optimizer, again = (Lookahead(nn.Linear(2, 2).parameters()) for _ in range(2))
     again.every = 7                                # the script was changed
-    run = open_run(optimizer=optimizer)
-    optimizer.step()
-    run.point()
-    run._session.save(run.step)
-    run.close()
-    open_run(optimizer=again)
+    save_and_restore(open_run, {"optimizer": optimizer}, {"optimizer": again}, optimizer.step)
     assert (again.counter, again.every) == (1, 7)
 
 
@@ -181,9 +166,8 @@ class Counting(nn.Linear):
         self.place = Place(self.seen, [*self.place.losses, 0.5])
 
 
-def test_plain_attributes_of_a_module_that_training_has_changed_come_back_and_the_others_are_the_scripts(open_run):
-    model, again = nn.Sequential(Counting()), nn.Sequential(Counting(rate=0.1))
-    kept = again[0].losses
+def count_twice(open_run, model, again):
+    """With a save after each."""
     run = open_run(model=model)
     for _ in range(2):
         model[0].count()
@@ -191,6 +175,12 @@ def test_plain_attributes_of_a_module_that_training_has_changed_come_back_and_th
         run._session.save(run.step)
     run.close()
     open_run(model=again)
+
+
+def test_plain_attributes_of_a_module_that_training_has_changed_come_back_and_the_others_are_the_scripts(open_run):
+    model, again = nn.Sequential(Counting()), nn.Sequential(Counting(rate=0.1))
+    kept = again[0].losses
+    count_twice(open_run, model, again)
     found = again[0]
     assert (found.seen, found.losses, found.best, found.stage, found.late) == (2, [0.5, 0.5], 0.5, "hot", (1, 2))
     assert found.of_epochs == {"loss": [[1, 0.25], [2, 0.25]]} and found.losses is kept
@@ -201,12 +191,7 @@ def test_plain_attributes_of_a_module_that_training_has_changed_come_back_and_th
 def test_what_a_library_keeps_under_an_underscore_stays_as_the_library_makes_it(open_run):
     model, again = Counting(), Counting()
     model._of_library, again._of_library = {id(model): "metric"}, {id(again): "metric"}
-    run = open_run(model=model)
-    model._of_library[1] = "loss"
-    run.point()
-    run._session.save(run.step)
-    run.close()
-    open_run(model=again)
+    save_and_restore(open_run, {"model": model}, {"model": again}, lambda: model._of_library.update({1: "loss"}))
     assert again._of_library == {id(again): "metric"}
 
 
@@ -246,13 +231,7 @@ class Metered(nn.Linear):
 def test_objects_of_the_scripts_own_that_a_module_holds_come_back_as_training_has_changed_them(open_run):
     model, again = nn.Sequential(Metered()), nn.Sequential(Metered(momentum=0.1))
     meter, other = again[0].meter, again[0].other
-    run = open_run(model=model)
-    for _ in range(2):
-        model[0].count()
-        run.point()
-        run._session.save(run.step)
-    run.close()
-    open_run(model=again)
+    count_twice(open_run, model, again)
     found = again[0]
     assert found.meter is meter and (meter.total, meter.count, meter.momentum) == (3.0, 2, 0.1)
     assert found.stage.number == 2 and found.replaced.count == 1
@@ -310,13 +289,8 @@ class Reading(nn.Module):
 
 def test_the_number_of_an_open_file_does_not_come_back(open_run):
     model, again = Reading(), Reading()
-    run = open_run(model=model)
-    model(1)
+    save_and_restore(open_run, {"model": model}, {"model": again}, lambda: model(1))
     os.close(model.descriptor)
-    run.point()
-    run._session.save(run.step)
-    run.close()
-    open_run(model=again)
     assert (again.calls, again.descriptor) == (1, None)
 
 
