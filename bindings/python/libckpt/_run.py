@@ -113,7 +113,9 @@ class Run(Loops):
         if writer.left_out:
             say(f"not saved, each start makes it anew: {', '.join(writer.left_out)}")
         for place, kind in left_inside(self._state.objects):
-            warn(f"{place} ({kind}) has a state of its own, which is not saved with what holds it: give it as well, Run(..., inner={place})")
+            name = place.rpartition(".")[2]
+            warn(f"{place} ({kind}) has a state of its own, which is not saved with what holds it: give it as well, "
+                 f"Run(..., {name if name.isidentifier() else 'inner'}={place})")
         self._parts |= writer.generators
         if self._session.is_open:
             self._registry.replace_by(writer.arrays)
