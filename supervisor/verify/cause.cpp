@@ -171,7 +171,10 @@ std::vector<Lost> suspects(const Findings& found) {
   std::vector<Lost> all = lost_variables(found.straight, found.resumed, found.stopped_at);
   const auto passed = [](const Lost& one) { return !one.at_end; };
   // What is the same again at the end did no harm, where anything else explains the rest.
-  if (verdict_of(found) == Verdict::exact || !std::ranges::all_of(all, passed)) std::erase_if(all, passed);
+  const bool exact = verdict_of(found) == Verdict::exact;
+  if (exact || !std::ranges::all_of(all, passed)) std::erase_if(all, passed);
+  // A value from before the loop: best = run.vars.setdefault("best", 0) is another one after a resume, and nothing asks for it.
+  if (exact) std::erase_if(all, [&](const Lost& one) { return !found.straight.changes(one.name); });
   return all;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "rundir/json_fields.hpp"
 #include "rundir/ledger.hpp"
@@ -86,6 +87,13 @@ bool Record::rebinds(const std::string& name) const {
     const auto found = one.variables.find(name);
     return one.block == 1 && found != one.variables.end() && found->second.rebound;
   });
+}
+
+bool Record::changes(const std::string& name) const {
+  std::set<std::string> contents;
+  for (const Moment& one : moments)
+    if (const auto found = one.variables.find(name); one.block == 1 && found != one.variables.end()) contents.insert(found->second.digest);
+  return contents.size() > 1;
 }
 
 Record read_record(io::FileSystem& fs, const std::string& path) {

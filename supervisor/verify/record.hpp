@@ -38,6 +38,7 @@ struct Record {
   const Moment* moment_at(const std::string& name, std::uint64_t block, std::uint64_t step) const;
   // Whether the loop makes another object of it, as far as the first block shows.
   bool rebinds(const std::string& name) const;
+  bool changes(const std::string& name) const;      // from one moment of the first block to another
   const Variables* last() const { return moments.empty() ? nullptr : &moments.back().variables; }
 };
 Record read_record(io::FileSystem& fs, const std::string& path);

@@ -74,6 +74,23 @@ def test_wrappers_leave_no_trace_in_the_names(open_run, tmp_path):
     assert names == ["a/bias", "a/weight", "b/0.bias", "b/0.weight"]
 
 
+class Masked(nn.Linear):
+    def __init__(self, value):
+        super().__init__(2, 2)
+        self.register_buffer("mask", torch.full((1, 2), value).expand(3, 2))
+        self.register_buffer("quiet", torch.full((1, 1), value).expand(3, 2), persistent=False)
+        self.scale = torch.full((2,), value).expand(3, 2)
+
+
+def test_tensors_that_expand_has_made_come_back_and_into_them_only_what_they_can_show(open_run, tmp_path):
+    model, again, given = Masked(1.0), Masked(0.0), torch.zeros(2).expand(3, 2)
+    mask = again.mask
+    save_and_restore(open_run, {"model": model, "x": torch.ones(2).expand(3, 2)}, {"model": again, "x": given})
+    assert again.mask is mask and all(torch.equal(tensor, torch.ones(3, 2)) for tensor in (again.mask, again.quiet, again.scale, given))
+    with pytest.raises(libckpt.Error, match="holds different numbers in the snapshot"):
+        save_and_restore(open_run, {"x": torch.arange(6.0).view(3, 2)}, {"x": torch.zeros(2).expand(3, 2)}, directory=tmp_path / "other")
+
+
 def test_a_counter_of_a_wrapper_comes_back_where_it_is_wrapped_again(open_run):
     wrapped, again, bare = nn.DataParallel(nn.Linear(2, 2)), nn.DataParallel(nn.Linear(2, 2)), nn.Linear(2, 2)
     wrapped.seen = again.seen = 0

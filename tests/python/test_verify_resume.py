@@ -229,12 +229,26 @@ for epoch in run.epochs(4):
 """
 
 
-@pytest.mark.parametrize("steps, stopped", [(10, "in the epoch in which it is replaced"), (16, "in a later one")])
-def test_an_optimizer_that_the_loop_replaces_is_not_asked_for_as_if_run_was_not_given_one(steps, stopped, verify):
-    code, told = verify(REPLACED, steps=steps)
+@pytest.mark.parametrize("epoch, steps, stopped", [("== 1", 10, "in the epoch in which it is replaced"), ("== 1", 16, "in a later one"),
+                                                   (">= 0", 3, "in the first, at whose beginning it is replaced")])
+def test_an_optimizer_that_the_loop_replaces_is_not_asked_for_as_if_run_was_not_given_one(epoch, steps, stopped, verify):
+    code, told = verify(REPLACED.replace("== 1", epoch), steps=steps)
     assert (code, told["verdict"]) == (1, "differs")
     assert told["causes"][0].startswith("optimizer (script.py:10)")
     assert "the loop makes another object of it than Run was given: make each before Run(...) and give it all of them" in told["causes"][0]
+
+
+def test_a_value_from_before_the_loop_is_no_note_where_the_loop_does_not_change_it(verify):
+    code, told = verify("""
+from libckpt import Run
+run = Run(x=[0])
+total = run.vars.setdefault("total", 0.0)
+count = 0
+for step in run.steps(8):
+    run.vars["total"] += 1.5
+    count += 1
+""")
+    assert (code, told["verdict"], [one["name"] for one in told["variables"]]) == (0, "exact", ["count"])
 
 
 OF_A_MODULE = """

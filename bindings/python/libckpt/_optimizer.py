@@ -52,7 +52,7 @@ class Optimizer(Kind):
         if live is None:
             raise _abi.Error(f"the snapshot holds an optimizer '{shown(path)}', which this program does not have",
                              _abi.MISMATCH)
-        refuse_another(content["type"], live, path)
+        refuse_another(content["type"], type(live).__name__, path)
         known = [param for group in live.param_groups for param in group["params"]]
         params: list = []
         groups = []
@@ -108,17 +108,23 @@ class Scheduler(StateDict):
         return torch() is not None and isinstance(value, torch().optim.lr_scheduler.LRScheduler)
 
     def write(self, writer, value, path):
-        return {"type": type(value).__name__, "state": super().write(writer, value, path)}
+        return {"type": kind_of_schedule(value), "state": super().write(writer, value, path)}
 
     def read(self, reader, content, live, path):
         if live is not None:
-            refuse_another(content["type"], live, path)
+            refuse_another(content["type"], kind_of_schedule(live), path)
         return super().read(reader, content["state"], live, path)
 
 
-def refuse_another(saved: str, live, path):
-    if type(live).__name__ != saved:
-        raise _abi.Error(f"'{shown(path)}' was {saved} when the snapshot was made and is {type(live).__name__} here; use the same, "
+def kind_of_schedule(schedule) -> str:
+    """With those inside: torch gives the state of each to the one in its place."""
+    inner = getattr(schedule, "_schedulers", None)
+    return type(schedule).__name__ + (f"({', '.join(map(kind_of_schedule, inner))})" if isinstance(inner, (list, tuple)) else "")
+
+
+def refuse_another(saved: str, here: str, path):
+    if here != saved:
+        raise _abi.Error(f"'{shown(path)}' was {saved} when the snapshot was made and is {here} here; use the same, "
                          "or begin a new run with what shall be kept: Run(..., init_from=PATH, only=[\"model\"])", _abi.MISMATCH)
 
 

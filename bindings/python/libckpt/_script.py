@@ -78,7 +78,7 @@ def _of_dict(name, values):
         if is_plain(value):
             found[f"{name}.{key}"] = plain(value)
         elif type(value) is list and all(type(item) is dict for item in value):
-            if key in COUNTED:
+            if key == PHASES:
                 found[f"{name}.{key}"] = len(value)
             for number, item in enumerate(value):
                 found |= _of_dict(f"{name}.{key}.{number}", item)
@@ -86,8 +86,8 @@ def _of_dict(name, values):
 
 
 # Of torch's SequentialLR, ChainedScheduler and OneCycleLR: what the script says, all the same.
-COUNTED = ("_schedulers", "_schedule_phases")
-SCRIPTS_OWN = (*COUNTED, "_milestones", "_anneal_func_type")
+PHASES = "_schedule_phases"      # which OneCycleLR has worked out from its length
+SCRIPTS_OWN = ("_milestones", "_schedulers", PHASES, "_anneal_func_type")
 
 
 def is_plain(value) -> bool:
@@ -119,10 +119,8 @@ def _differing(saved: dict, now: dict) -> list[str]:
 def tell_differences(objects: dict, saved: dict, now: dict, override: set):
     """One line with what the script says differently and the word that makes it count."""
     changed = {key: now[key] for key in _differing(saved, now) if key not in override}
-    for key in [key for key in changed if key.rpartition(".")[2] in (GROUPS, *COUNTED)]:
+    for key in [key for key in changed if key.rpartition(".")[2] in (GROUPS, PHASES)]:
         name, _, kind = key.rpartition(".")
-        if key not in changed:
-            continue             # told with the schedule that holds it
         warn(f"the script makes {changed[key]} {kind.lstrip('_')} in '{name}', the run goes on with the {saved[key]} that it has, and their "
              f"values; to take the script's begin a new run with the weights of this one: Run(..., init_from=PATH, only=[\"model\"])")
         changed = {other: value for other, value in changed.items() if other != key and (kind == GROUPS or not other.startswith(f"{name}."))}
@@ -219,9 +217,6 @@ def _check_type(key, old, value):
         raise TypeError(f"override: {key} is {plain(old)!r}, and {value!r} is of another type")
     if type(old) is tuple and len(given) != len(old):
         raise ValueError(f"override: {key} has {len(old)} values, {plain(old)!r}, and {value!r} has {len(given)}")
-
-
-PHASES = "_schedule_phases"      # of torch's OneCycleLR: what it has worked out from its length
 
 
 def _one_cycle_of(key) -> str | None:

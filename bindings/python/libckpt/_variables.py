@@ -58,6 +58,7 @@ class Record:
         self._run, self._path = run, path
         self._ended = False
         self._last_seen: dict = {}
+        self._look()             # at what Run was given, before the loop puts something in its place
 
     def before(self, method, moment):
         def call(*arguments, **options):
@@ -68,8 +69,11 @@ class Record:
         return call
 
     def _note(self, moment):
-        from ._survey import Survey      # what it needs is not loaded for nothing
         in_epoch = any(not feed.complete for feed in self._run._feeds.values())
-        line = {"block": self._run.block, "step": self._run.step, "moment": moment, "in_epoch": in_epoch, "variables": Survey(self._run, self._last_seen).variables}
+        line = {"block": self._run.block, "step": self._run.step, "moment": moment, "in_epoch": in_epoch, "variables": self._look()}
         with open(self._path, "a") as file:
             file.write(json.dumps(line) + "\n")
+
+    def _look(self) -> dict:
+        from ._survey import Survey      # what it needs is not loaded for nothing
+        return Survey(self._run, self._last_seen).variables
