@@ -34,7 +34,8 @@ def scopes(is_wanted=lambda file: not file.startswith(PACKAGE)) -> Iterator[tupl
         if is_wanted(frame.f_code.co_filename) and frame.f_code.co_name != "<module>":
             yield frame.f_code.co_name + ".", frame.f_locals
         frame = frame.f_back
-    yield "", sys.modules["__main__"].__dict__
+    main = sys.modules["__main__"]
+    yield "", main.__dict__
     for name, module in modules().items():
-        if name != "__main__":
+        if module is not main:           # which multiprocessing lists by another name, too
             yield name + ".", module.__dict__
