@@ -231,10 +231,18 @@ class Stage:
     number: int = 0
 
 
+class Flags(enum.Flag):
+    a, b, c = 1, 2, 4
+
+
+SHARED = Meter()
+
+
 class Metered(nn.Linear):
     def __init__(self, momentum=0.5):
         super().__init__(2, 2)
-        self.meter, self.stage, self.replaced, self.other = Meter(momentum), Stage(), Meter(), Meter()
+        self.meter, self.stage, self.replaced, self.other = Meter(momentum), Stage(), SHARED, Meter()
+        self.phase, self.flags = Phase.first, Flags.a
 
     def count(self):
         self.meter.add(1.5)
@@ -243,6 +251,7 @@ class Metered(nn.Linear):
         self.replaced = Meter()
         self.replaced.tick()
         self.other = Stage(5)
+        self.phase, self.flags = Phase.second, Flags.a | Flags.c
 
 
 def test_objects_of_the_scripts_own_that_a_module_holds_come_back_as_training_has_changed_them(open_run):
@@ -253,6 +262,9 @@ def test_objects_of_the_scripts_own_that_a_module_holds_come_back_as_training_ha
     assert found.meter is meter and (meter.total, meter.count, meter.momentum) == (3.0, 2, 0.1)
     assert found.stage.number == 2 and found.replaced.count == 1
     assert found.other is other and vars(other) == vars(Meter())             # another class stands there
+    assert vars(SHARED) == vars(Meter())                                     # another object had taken its place
+    assert found.phase is Phase.second and found.flags is Flags.a | Flags.c
+    assert [(one.name, one.value) for one in (*Phase, *Flags)] == [("first", 1), ("second", 2), ("a", 1), ("b", 2), ("c", 4)]
 
 
 def test_what_grows_large_in_an_object_that_a_module_holds_is_told_once(open_run, capfd):

@@ -11,7 +11,7 @@ import itertools
 from ._copies import remember, tuple_of
 from ._held import Attributes, has_attributes, may_be_a_descriptor, named_by_script
 from ._numpy import is_generator, numpy
-from ._plain import is_named_tuple
+from ._plain import Dataclass, is_named_tuple
 from ._torch import is_tensor, torch
 from ._tree import PLAIN, kind_of, shown
 
@@ -58,34 +58,49 @@ def changed_objects(writer, path, modules):
 
 
 def changed_object(writer, path, held) -> dict | None:
-    """{class, attributes}: the small attributes that training has changed; all, if the script has put it in place of another."""
+    """{class, attributes}: the small attributes that training has changed. All, and `anew`, where the script has put it in place of another,
+    which may stand elsewhere as well and is left as it is."""
     attributes = writer.at_start((*path, OBJECT), lambda: Attributes(held))
-    if attributes is None or not attributes.is_of(held):
+    anew = attributes is not None and not attributes.is_of(held)
+    if anew and type(held).__new__ is not object.__new__:
+        return None              # of which no other can be made
+    if attributes is None or anew:
         attributes = Attributes(held, made={})
     changed = attributes.state()
     attributes.tell_growth(shown(path))
-    return {"class": type(held).__qualname__, "attributes": changed} if changed else None
+    return {"class": type(held).__qualname__, "attributes": changed, "anew": anew} if changed else None
 
 
 def restored_objects(reader, path, modules, saved):
     """A function for each of those, which puts the attributes back."""
-    return [restored_object(reader, (*path, name), held, saved.get(name)) for name, held in objects_of(modules)]
+    owners = dict(modules)
+    return [restored_object(reader, (*path, name), held, saved.get(name), owners[name.rpartition(".")[0]])
+            for name, held in objects_of(owners.items())]
 
 
-def restored_object(reader, path, held, saved):
+def restored_object(reader, path, held, saved, owner=None):
     attributes = reader.at_start.get((*path, OBJECT))
     if attributes is None or not attributes.is_of(held):
         attributes = Attributes(held)
     if saved and saved["class"] != type(held).__qualname__:
         return lambda: None
     state = reader.value(saved["attributes"], None, path) if saved else dict
-    return lambda: attributes.put_back(state())
+
+    def put_back():
+        if not (saved and saved["anew"]):
+            attributes.put_back(state())
+            return
+        made = object.__new__(type(held))
+        vars(made).update(vars(held))
+        Attributes(made).put_back(state())
+        owner.__dict__[path[-1].rpartition(".")[2]] = made
+    return put_back
 
 
 def objects_of(modules):
     for prefix, owner in modules:
         for key, value in own_items(owner):
-            if type(value) not in PLAIN and has_attributes(value) and not has_a_state_dict(value):
+            if type(value) not in PLAIN and has_attributes(value) and (kind_of(value) is None or isinstance(kind_of(value), Dataclass)):
                 yield dotted(prefix, key), value
 
 

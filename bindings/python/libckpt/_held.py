@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import collections
 import dis
+import enum
 import functools
 import gc
 import sys
@@ -296,7 +297,8 @@ def has_attributes(value) -> bool:
     """An object of a class of the script's own: a sampler, a dataset, a transform, the settings of one. What a module keeps beside its
     tensors is left to the script."""
     kind = type(value)
-    return hasattr(value, "__dict__") and kind.__weakrefoffset__ != 0 and is_of_script(kind) and not is_module(value)
+    return (hasattr(value, "__dict__") and kind.__weakrefoffset__ != 0 and is_of_script(kind) and not is_module(value)
+            and not issubclass(kind, enum.Enum))
 
 
 @functools.lru_cache(maxsize=None)
