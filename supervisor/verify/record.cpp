@@ -125,7 +125,7 @@ std::vector<Lost> lost_variables(const Record& straight, const Record& resumed, 
     if (!is_part_of(one.name, found)) found.push_back(std::move(one));
   }
   if (std::ranges::any_of(found, [](const Lost& one) { return one.at_end && !follows(one); })) std::erase_if(found, follows);
-  std::ranges::stable_partition(found, others_follow_from);
+  std::stable_partition(found.begin(), found.end(), others_follow_from);
   std::stable_partition(found.begin(), found.end(), [](const Lost& one) { return one.at_end; });
   return found;
 }
