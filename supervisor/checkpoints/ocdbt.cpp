@@ -26,9 +26,7 @@ std::uint64_t check_record(Bytes& file, std::uint64_t begin) {
 }  // namespace
 
 bool is_ocdbt(std::string_view head) {
-  for (const std::string_view mark : marks)
-    if (head.starts_with(mark)) return true;
-  return false;
+  return std::ranges::any_of(marks, [&](std::string_view one) { return head.starts_with(one); });
 }
 
 Finding examine_ocdbt(Bytes& file) {
