@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loops as people write them."""
 import contextlib
-import itertools
 import json
 import shutil
 import pathlib
@@ -531,74 +530,3 @@ for fold in range(2):
     beside, same = script(text, "beside", under=under), script(text, under=[*under[:3], str(tmp_path / "same"), "--"])
     assert (beside.returncode, beside.stdout) == (0, "[2]\n[3]\n"), beside.stderr
     assert same.returncode != 0 and f"has finished a run in {tmp_path}/same already" in same.stderr
-
-
-def told(capfd, run, loop):
-    with contextlib.suppress(StopIteration):
-        loop(run)
-    return capfd.readouterr().err
-
-
-def test_a_generator_made_in_an_epoch_is_told(open_run, capfd):
-    def loop(run):
-        for _ in run.epochs(1):
-            run.vars.setdefault("late", np.random.default_rng(1)).random()
-            for _ in run.batches([1, 2, 3]):
-                pass
-    assert "vars.late: a random generator that was made in the epoch" in told(capfd, open_run(), loop)
-
-
-def endless(loader):
-    while True:
-        yield from loader
-
-
-class Holder:
-    pass
-
-
-@pytest.mark.parametrize("make", [
-    lambda loader: iter(loader), endless, lambda loader: enumerate(endless(loader)),
-    lambda loader: itertools.cycle(loader), lambda loader: zip(range(9), endless(loader)),
-])
-@pytest.mark.parametrize("is_attribute", [False, True])
-def test_an_iterator_over_a_loader_that_the_run_does_not_see_is_told(make, is_attribute, open_run, capfd):
-    def loop(run):
-        batches, own = make(DataLoader([1, 2, 3, 4])), Holder()
-        if is_attribute:
-            own.batches, batches = batches, None
-        for _ in run.steps(4):
-            next(own.batches if is_attribute else batches)
-    name = "own.batches" if is_attribute else "batches"
-    err = told(capfd, open_run(), loop)
-    assert err.count(f"loop.{name}: an iterator over a loader which the run does not see") == 1
-
-
-def of_the_run(run, loader):
-    batches = iter(run.batches(endless(loader)))
-    for _ in run.steps(4):
-        next(batches)
-
-
-def of_another_time(run, loader):
-    batches = iter(loader)
-    next(batches)
-    for _ in run.steps(4):
-        pass
-
-
-def made_anew(run, loader):
-    for _ in run.steps(4):
-        batches = iter(loader)
-        next(batches)
-
-
-def of_an_epoch(run, loader):
-    for _ in run.epochs(2):
-        for _ in run.batches(loader):
-            pass
-
-
-@pytest.mark.parametrize("loop", [of_the_run, of_another_time, made_anew, of_an_epoch])
-def test_no_iterator_is_told_that_a_resume_needs_not_have(loop, open_run, capfd):
-    assert "which the run does not see" not in told(capfd, open_run(), lambda run: loop(run, DataLoader([1, 2, 3, 4])))

@@ -4,27 +4,38 @@ script's own classes."""
 from __future__ import annotations
 
 import collections
+import contextlib
 import enum
 import functools
+import hashlib
 import itertools
+import json
+import marshal
 
-from ._copies import remember, tuple_of
-from ._held import Attributes, has_attributes, may_be_a_descriptor, named_by_script
+from ._copies import remember
+from ._foreign import Foreign
+from ._held import Attributes, is_own_class, may_be_a_descriptor, named_by_script
+from ._log import warn
 from ._numpy import is_generator, numpy
-from ._plain import Dataclass, is_named_tuple
+from ._parts import DEEPEST, LONGEST, Parts, dotted, is_own_object, own_items
+from ._plain import Dataclass, class_named, is_named_tuple
 from ._torch import is_tensor, torch
-from ._tree import PLAIN, kind_of, shown
+from ._tree import PLAIN, Writer, kind_of, shown
 
-DEEPEST, LONGEST = 4, 100    # containers in containers, and items of each, that are looked into for state
+LARGEST = 1 << 20            # bytes of a value whose copy is kept
 OBJECT = object()            # of at_start
+SAVED_APART = {"param_groups", "state"}      # of an optimizer
 
 
-def nests_of(modules):
-    """(dotted name, value) of every plain attribute that is an array or a random generator, or a container with such, or with
-    tensors, in it: a hidden state, a memory, a cache. `modules`: (dotted name, module), here as below."""
-    for prefix, owner in modules:
-        for key, value in own_items(owner):
-            if type(value) not in PLAIN and not is_tensor(value) and holds_state(value):
+def nests_of(owners):
+    """(dotted name, value) of every attribute that is an array or a random generator, or a container with such, or with tensors, in it: a
+    hidden state, a memory, a cache. `owners`: (dotted name, module or object), here as below. What can be indexed is data."""
+    for prefix, owner in owners:
+        is_object = not isinstance(owner, torch().nn.Module)
+        if is_object and hasattr(type(owner), "__getitem__"):
+            continue
+        for key, value in vars(owner).items() if is_object else own_items(owner):
+            if type(value) not in PLAIN and (is_object if is_tensor(value) else holds_state(value)):
                 yield dotted(prefix, key), value
 
 
@@ -32,76 +43,159 @@ def changed_attributes(writer, path, modules):
     """(dotted name, value) of every attribute that is a plain value, or a container of such, and is not as the script made it: a
     counter, a list of losses, a rate of dropout that training lowers."""
     for prefix, owner in modules:
-        now = {key: value for key, value in own_items(owner) if is_of_class(key, owner) and is_plain(value)}
-        before = writer.at_start((*path, prefix, PLAIN), lambda now=now: copy_of(now)) or {}
-        if now != before:
-            for key, value in now.items():
-                if (key not in before or value != before[key]) and not may_be_a_descriptor(owner, key, before.get(key), value):
-                    yield dotted(prefix, key), value
+        plain = plain_items(owner)
+        before = writer.at_start((*path, prefix, PLAIN), lambda plain=plain: {key: Made(value) for key, value in plain}) or {}
+        for key, value in plain:
+            made = before.get(key, MISSING)
+            if not made.is_same(value) and not (made.is_same(None) and may_be_a_descriptor(owner, key, value)):
+                tell_of_many(writer, (*path, dotted(prefix, key)), value)
+                yield dotted(prefix, key), value
+
+
+def tell_of_many(writer, path, value):
+    items = (dict.values(value) if isinstance(value, dict) else value) if type(value) in (*MUTABLE, dict) and len(value) > LONGEST else ()
+    if any(map(is_own_object, items)) and writer.is_untold(path):
+        warn(f"not saved of {shown(path)}: objects of the script's own, of which there are more than {LONGEST}: keep what they hold in lists of "
+             "numbers or arrays, or give what holds them a state_dict() and a load_state_dict(), and give it to Run")
 
 
 def unchanged_attributes(reader, path, modules, saved):
     """(module, its key there, function that yields the value, what is there now) of those that the snapshot does not have, since training
     had not changed them by then, where something else stands there now: what an epoch's first lines have set, say."""
     for prefix, owner in modules:
-        for key, value in reader.at_start.get((*path, prefix, PLAIN), {}).items():
+        for key, made in reader.at_start.get((*path, prefix, PLAIN), {}).items():
             now = owner.__dict__.get(key)
-            if dotted(prefix, key) not in saved and key in owner.__dict__ and not (is_plain(now) and now == value):
-                yield owner, key, functools.partial(remember(copy_of(value)), now), now
+            if dotted(prefix, key) not in saved and key in owner.__dict__ and made.put_back is not None and not made.is_same(now):
+                yield owner, key, functools.partial(made.put_back, now), now
 
 
-def changed_objects(writer, path, modules):
-    """(dotted name, what changed_object() says) of every object of the script's own classes that a module holds: a meter."""
-    for name, held in objects_of(modules):
-        if changed := changed_object(writer, (*path, name), held):
-            yield name, changed
+class Made:
+    """A value as the script has made it."""
+
+    def __init__(self, value):
+        self._mark, length = mark_of(value)
+        self.put_back = remember(value) if length <= LARGEST else None
+
+    def is_same(self, value) -> bool:
+        return mark_of(value)[0] == self._mark
+
+
+def plain_items(owner) -> list:
+    return [(key, value) for key, value in own_items(owner) if is_of_class(key, owner) and (type(value) in PLAIN or can_be_plain(value))]
+
+
+def can_be_plain(value) -> bool:
+    """Whether it is one, or a container in which some may be; what has a state is saved always."""
+    kind = kind_of(value)
+    return (kind is not None and not kind.needs_live and not is_own_object(value) and not isinstance(kind, Foreign)
+            and not is_array(value) and not is_tensor(value) and not holds_state(value))
+
+
+def mark_of(value) -> tuple:
+    """(what differs where the values do, about how many bytes it takes)"""
+    if type(value) in PLAIN and value == value:
+        return (type(value), value), 0
+    data = None
+    if is_plain(value):
+        with contextlib.suppress(ValueError):           # other classes than Python's own
+            data = marshal.dumps(value, 1)              # the same for equal values: later versions tell objects apart
+    if data is None:
+        data = json.dumps(OnlyPlain().plain(value, ())).encode()
+    return hashlib.blake2b(data, digest_size=16).digest(), len(data)
+
+
+class OnlyPlain(Writer):
+    """A walk that leaves out arrays."""
+
+    def array(self, owner, path, make):
+        raise TypeError
+
+
+def changed_objects(writer, path, objects):
+    """(name, what changed_object() says, and the `ways` to all its places) of every object of the script's own classes that a module holds:
+    a meter."""
+    for held in objects:
+        if changed := changed_object(writer, (*path, held.name), held.value):
+            ways = [list(place.way) for place in held.places] if changed["anew"] else []
+            if changed["anew"] and not can_be_made(held) and writer.is_untold((*path, *held.places[0].way[:2])):
+                warn(f"{shown((*path, held.name))} ({type(held.value).__name__}) was made in training, and cannot be made from a snapshot: a "
+                     "resume finds it only where the script makes it once more; make it before Run()")
+            yield held.name, changed | {"ways": ways}
 
 
 def changed_object(writer, path, held) -> dict | None:
-    """{class, attributes}: the small attributes that training has changed. All, and `anew`, where the script has put it in place of another,
-    which may stand elsewhere as well and is left as it is."""
-    attributes = writer.at_start((*path, OBJECT), lambda: Attributes(held))
-    anew = attributes is not None and not attributes.is_of(held)
-    if anew and type(held).__new__ is not object.__new__:
-        return None              # of which no other can be made
-    if attributes is None or anew:
-        attributes = Attributes(held, made={})
+    """{class, attributes}: the small attributes that training has changed. All, and `anew`, where the script, or training, has put it there
+    after Run(): what stood there may stand elsewhere as well, and is left as it is."""
+    attributes = writer.at_start((*path, OBJECT), lambda: Attributes(held, saved_apart=SAVED_APART)) if writer.is_made((*path, OBJECT)) else None
+    anew = attributes is None or not attributes.is_of(held)
+    if anew:
+        attributes = Attributes(held, {}, SAVED_APART)
     changed = attributes.state()
     attributes.tell_growth(shown(path))
-    return {"class": type(held).__qualname__, "attributes": changed, "anew": anew} if changed else None
+    return {"class": name_of(type(held)), "attributes": changed, "anew": anew} if changed or anew else None
 
 
-def restored_objects(reader, path, modules, saved):
+def can_be_made(held) -> bool:
+    """From its class's name and small attributes, into lists and dicts that are there."""
+    kind = type(held.value)
+    return (kind.__new__ is object.__new__ and class_named(name_of(kind), is_own_class) is kind
+            and all(type(place.table) is not tuple and all(type(key) in PLAIN for key in place.way) for place in held.places))
+
+
+def renew_objects(reader, path, module, saved: dict):
+    """Makes those that training had put in place of the script's, or where it has none, unless the epoch's first lines have by now."""
+    owners: dict | None = None
+    for name, changed in saved.items():                # those that hold others come before them
+        if not changed["anew"]:
+            continue
+        ways = list(map(tuple, changed["ways"]))
+        if owners is None or ways[0][0] not in owners:
+            parts = Parts(module)              # as it is by now
+            owners, places = parts.owners(), {place.way: held.value for held in parts.objects for place in held.places}
+        old = places.get(ways[0])
+        start = reader.at_start.get((*path, name, OBJECT))
+        kind = type(old) if name_of(type(old)) == changed["class"] else class_named(changed["class"], is_own_class)
+        if old is not None and (start is None or not start.is_of(old)) or kind is None or kind.__new__ is not object.__new__:
+            continue
+        made = object.__new__(kind)
+        vars(made).update(vars(old) if type(old) is kind else {})
+        for way in ways:
+            put_into(owners.get(way[0]), way, made, places.get(way))
+
+
+def put_into(owner, way, value, old):
+    """Where the script has `old`, or nothing."""
+    table = None if owner is None else vars(owner)
+    for key in way[1:-1]:
+        table = table.get(key) if isinstance(table, dict) else table[key] if isinstance(table, list) and type(key) is int and key < len(table) else None
+    key = way[-1]
+    if isinstance(table, dict) and table.get(key) is old or isinstance(table, MUTABLE) and key < len(table) and table[key] is old:
+        table[key] = value
+    elif isinstance(table, MUTABLE) and key == len(table):
+        table.append(value)
+
+
+MUTABLE = (list, collections.deque)
+
+
+def name_of(kind: type) -> str:
+    """As class_named() takes it."""
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def restored_objects(reader, path, objects, saved):
     """A function for each of those, which puts the attributes back."""
-    owners = dict(modules)
-    return [restored_object(reader, (*path, name), held, saved.get(name), owners[name.rpartition(".")[0]])
-            for name, held in objects_of(owners.items())]
+    return [restored_object(reader, (*path, held.name), held.value, saved.get(held.name)) for held in objects]
 
 
-def restored_object(reader, path, held, saved, owner=None):
+def restored_object(reader, path, held, saved):
     attributes = reader.at_start.get((*path, OBJECT))
     if attributes is None or not attributes.is_of(held):
-        attributes = Attributes(held)
-    if saved and saved["class"] != type(held).__qualname__:
+        attributes = Attributes(held, saved_apart=SAVED_APART)
+    if saved and saved["class"] != name_of(type(held)):
         return lambda: None
     state = reader.value(saved["attributes"], None, path) if saved else dict
-
-    def put_back():
-        if not (saved and saved["anew"]):
-            attributes.put_back(state())
-            return
-        made = object.__new__(type(held))
-        vars(made).update(vars(held))
-        Attributes(made).put_back(state())
-        owner.__dict__[path[-1].rpartition(".")[2]] = made
-    return put_back
-
-
-def objects_of(modules):
-    for prefix, owner in modules:
-        for key, value in own_items(owner):
-            if type(value) not in PLAIN and has_attributes(value) and (kind_of(value) is None or isinstance(kind_of(value), Dataclass)):
-                yield dotted(prefix, key), value
+    return lambda: attributes.put_back(state())
 
 
 def items_in(place, value):
@@ -115,40 +209,9 @@ def has_a_state_dict(value) -> bool:
     return kind_of(value) is not None and kind_of(value).needs_live and not isinstance(value, torch().nn.Module)
 
 
-def dotted(prefix, key) -> str:
-    return f"{prefix}.{key}" if prefix else key
-
-
-def own_items(owner):
-    """Attributes that not every module has."""
-    every = attributes_of_every_module()
-    return [(key, value) for key, value in owner.__dict__.items() if key not in every]
-
-
-@functools.lru_cache(maxsize=None)
-def attributes_of_every_module() -> frozenset:
-    """Its tables of parameters, hooks and the like. Whether it is in training is part of the state: a frozen layer's statistics are too."""
-    return frozenset(torch().nn.Module().__dict__) - {"training"}
-
-
 def is_of_class(key, owner) -> bool:
     """What begins with an underscore is a library's own, numbers of objects of this process for instance, unless the script's class names it."""
     return not key.startswith("_") or key in named_by_script(type(owner))
-
-
-def copy_of(value):
-    """Of plain values and containers of such. A class derived from dict may answer anything to copy.deepcopy()."""
-    if isinstance(value, collections.defaultdict):
-        return collections.defaultdict(value.default_factory, {key: copy_of(item) for key, item in value.items()})
-    if isinstance(value, dict):
-        made = type(value).__new__(type(value))
-        dict.update(made, {key: copy_of(item) for key, item in dict.items(value)})
-        return made
-    if isinstance(value, collections.deque):
-        return collections.deque(map(copy_of, value), value.maxlen)
-    if isinstance(value, tuple):
-        return tuple_of(value, map(copy_of, value))
-    return type(value)(map(copy_of, value)) if type(value) in CONTAINERS else value
 
 
 CONTAINERS = (list, tuple, set, frozenset)
@@ -164,8 +227,17 @@ def is_plain(value, depth=0) -> bool:
 
 def holds_state(value, depth=0) -> bool:
     if isinstance(value, (list, tuple, collections.deque, dict)):
-        items = dict.values(value) if isinstance(value, dict) else value
-        return depth < DEEPEST and any(holds_state(item, depth + 1) for item in itertools.islice(items, LONGEST))
-    if numpy() is not None and isinstance(value, numpy().ndarray):
+        items = iter(dict.values(value) if isinstance(value, dict) else value)
+        return depth < DEEPEST and (any(holds_state(item, depth + 1) for item in itertools.islice(items, LONGEST)) or any(map(is_tensor, items)))
+    if is_array(value):
         return value.flags.writeable         # else nothing can have changed it: data in a file, say
+    if depth and isinstance(kind_of(value), Dataclass):
+        return depth < DEEPEST and any(holds_state(item, depth + 1) for item in vars(value).values())
     return is_tensor(value) or is_generator(value)
+
+
+def is_array(value) -> bool:
+    return numpy() is not None and isinstance(value, numpy().ndarray)
+
+
+MISSING = Made(None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import _abi, _arrays, _dlpack
-from ._tree import Kind, shown
+from ._tree import Kind, attribute_of, shown
 
 
 class Foreign(Kind):
@@ -27,9 +27,9 @@ class Foreign(Kind):
 
 
 def way_to(value):
-    if hasattr(value, "__array_interface__"):
+    if attribute_of(value, "__array_interface__") is not None:
         return _arrays.of_interface
-    if hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
+    if attribute_of(value, "__dlpack__") and attribute_of(value, "__dlpack_device__"):
         return _dlpack.of_dlpack
     try:
         memoryview(value).release()

@@ -8,16 +8,18 @@ import dis
 import enum
 import functools
 import gc
+import json
 import sys
 import types
 import weakref
+import zlib
 from typing import Any, Iterator
 
 from ._copies import MANY, is_array, is_same, is_tensor, remember, small_copy
 from ._log import warn
 from ._numpy import generator_state, is_generator, set_generator_state
 from ._source import PACKAGE, is_ours, scopes
-from ._tree import PLAIN
+from ._tree import PLAIN, attribute_of
 
 DEEPEST = 10                   # objects in objects
 MOST_OF_ONE, MOST = 2000, 20_000     # that are looked at from one variable, and in all: one that leads to many must not hide another
@@ -29,10 +31,12 @@ class Attributes:
     makes otherwise in its next start counts, as long as nothing changes it later.
 
     What a method changes together with something that is not saved, an open file or a large cache, goes with that: it is left to the
-    script, too. `made`: what the script has made of them, where that is not what is there now."""
+    script, too. `made`: what the script has made of them, where that is not what is there now; `saved_apart`: those that are not lost,
+    though they are not small."""
 
-    def __init__(self, owner, made: dict | None = None):
-        self._owner = weakref.ref(owner)
+    def __init__(self, owner, made: dict | None = None, saved_apart=frozenset()):
+        self._saved_apart = saved_apart
+        self._owner = weakref.ref(owner) if type(owner).__weakrefoffset__ else lambda: owner
         self._made = small_attributes(owner) if made is None else made
         self._others = {name: id(value) for name, value in vars(owner).items() if name not in self._made}
         self._restored: set[str] = set()       # in a notebook they may have been changed by the run before
@@ -62,13 +66,13 @@ class Attributes:
 
     def _left_to_script(self, owner, now, changed) -> list[str]:
         lost = {name: value for name, value in getattr(owner, "__dict__", {}).items()
-                if name not in now and (name in self._made or self._others.get(name) != id(value))}
+                if name not in now and name not in self._saved_apart and (name in self._made or self._others.get(name) != id(value))}
         stored, named = named_beside(type(owner))
         beside = {name: (named if isinstance(value, CONTAINERS) else stored).get(name, set()) for name, value in changed.items()}
         left = [name for name, names in beside.items() if not names.isdisjoint(lost)]
         self._tell(owner, left, [name for name, value in lost.items() if is_data(value) and any(name in beside[one] for one in left)])
         return left + [name for name, value in changed.items() if name not in left
-                       and may_be_a_descriptor(owner, name, self._made.get(name), value)]
+                       and self._made.get(name) is None and may_be_a_descriptor(owner, name, value)]
 
     def _tell(self, owner, left, data):
         if data and not self._told:
@@ -96,9 +100,9 @@ CONTAINERS = (list, dict, set, collections.deque)
 OPENERS = {"open", "fileno", "socket"}
 
 
-def may_be_a_descriptor(owner, name, made, value) -> bool:
+def may_be_a_descriptor(owner, name, value) -> bool:
     """Of an open file, which a method has made: it means something in its process only."""
-    return made is None and type(value) is int and not named_beside(type(owner))[0].get(name, set()).isdisjoint(OPENERS)
+    return type(value) is int and not named_beside(type(owner))[0].get(name, set()).isdisjoint(OPENERS)
 
 
 def is_data(value) -> bool:
@@ -132,14 +136,6 @@ def codes_of(value) -> Iterator[types.CodeType]:
     for inner in (value, *(attribute_of(value, name) for name in ("fget", "fset", "__func__", "func", "__wrapped__"))):
         if isinstance(inner, types.FunctionType):
             yield inner.__code__
-
-
-def attribute_of(value, name):
-    """None: it has none, or cannot tell, as what six imports when it is asked."""
-    try:
-        return getattr(value, name, None)
-    except Exception:
-        return None
 
 
 def small_attributes(owner) -> dict:
@@ -236,21 +232,28 @@ def held_by(value) -> Iterator[tuple[str, Any]]:
     yield from ((str(name), inner) for name, inner in items if may_hold(inner))
 
 
-def iterators_over_loaders() -> dict[str, tuple]:
-    """(identity, batches given) of each iterator over a torch DataLoader that a variable of the script's functions and modules, or an object of
-    its own, has: directly, or inside a generator, a cycle() and the like. What the run itself goes through is not looked into."""
+def moving(known: set[int]) -> dict[str, tuple]:
+    """(kind, identity, place) of each iterator over a torch DataLoader, and each random generator but the `known`, that a variable of the
+    script's functions and modules, or an object of its own, has: directly, or inside a Python generator, a cycle() and the like. What the
+    run itself goes through is not looked into."""
     found: dict[str, tuple] = {}
     for prefix, variables in scopes(is_ours):
         for name, value in list(variables.items()):
             inner = vars(value).items() if has_attributes(value) else ()
             for path, item in ((prefix + name, value), *((f"{prefix}{name}.{attribute}", item) for attribute, item in inner)):
-                if (iterator := loader_iterator_in(item)) is not None:
-                    found[path] = id(iterator), iterator._num_yielded
+                kind, moves = ("generator", item) if is_generator(item) else ("iterator", loader_iterator_in(item))
+                if moves is not None and id(moves) not in known:
+                    known.add(id(moves))             # by its first name
+                    found[path] = kind, id(moves), mark_of(generator_state(item)) if kind == "generator" else moves._num_yielded
     return found
 
 
+def mark_of(state) -> int:
+    return zlib.crc32(json.dumps(state, default=lambda part: bytes(memoryview(part.numpy() if is_tensor(part) else part)).hex()).encode())
+
+
 def loader_iterator_in(value, depth=3):
-    if hasattr(value, "_num_yielded") and is_iterator(value):
+    if is_iterator(value) and attribute_of(value, "_num_yielded") is not None:
         return value
     is_of_the_run = isinstance(value, types.GeneratorType) and value.gi_code.co_filename.startswith(PACKAGE)
     if depth and is_iterator(value) and not is_of_the_run and not hasattr(value, "__dict__"):
@@ -295,10 +298,16 @@ def closure_of(function) -> Iterator[tuple[str, Any]]:
 
 def has_attributes(value) -> bool:
     """An object of a class of the script's own: a sampler, a dataset, a transform, the settings of one. What a module keeps beside its
-    tensors is left to the script."""
-    kind = type(value)
-    return (hasattr(value, "__dict__") and kind.__weakrefoffset__ != 0 and is_of_script(kind) and not is_module(value)
-            and not issubclass(kind, enum.Enum))
+    tensors is looked at with the module."""
+    return hasattr(value, "__dict__") and is_own_class(type(value)) and not is_module(value)
+
+
+NAMESPACES = {"types.SimpleNamespace", "argparse.Namespace"}      # as good as a class of one's own
+
+
+@functools.lru_cache(maxsize=None)
+def is_own_class(kind: type) -> bool:
+    return f"{kind.__module__}.{kind.__qualname__}" in NAMESPACES or kind.__weakrefoffset__ != 0 and is_of_script(kind) and not issubclass(kind, enum.Enum)
 
 
 @functools.lru_cache(maxsize=None)

@@ -60,7 +60,7 @@ class Loops:
         self._pending_feeds: dict[str, dict] = {}  # of the snapshot: where loaders stand
         self._pending_random: dict | None = None   # of the snapshot: put back when the loop stands there again
         self._unseen: dict[str, Any] = {}          # of the snapshot: states of parts, of loaders not seen yet
-        self._iterators: dict[str, tuple] = {}     # over loaders, at the first safe point
+        self._moving: dict[str, tuple] = {}        # iterators over loaders, and random generators, at the first safe point
         self._modes: list = []                     # (torch module, whether it was in training) as restored
         self._vars_at_epoch: Callable | None = None
         self._marks_at_epoch: dict = {}            # of everything given, where the epoch begins in its middle
@@ -293,7 +293,7 @@ class Loops:
         for module, mode in self._modes:           # between Run() and the loop most scripts have a model.train()
             module.training = mode
         self._modes = []
-        saved = [value for value in self._state.objects.values() if not _held.has_attributes(value)]
+        saved = [value for value in self._state.objects.values() if not _held.has_attributes(value) or hasattr(value, "param_groups")]
         modules = {name: value for name, value in self._state.objects.items() if _held.is_module(value)}
         for path, held in _held.held_by_script([self, *saved], modules).items():
             if (inner := lasting(held)) is not None:
@@ -312,16 +312,21 @@ class Loops:
         self._parts |= generators
         self._unseen = {label: state for label, state in self._unseen.items() if label not in generators}
 
-    def _look_at_iterators(self):
-        """At the first two safe points of a script's own loop: what has moved between them does so without the run."""
-        if self._loaders_last or not self._session.is_open:
+    def _look_at_what_moves(self):
+        """At the first two safe points: what has moved between them, and is not the run's."""
+        if not self._session.is_open:
             return
-        before, self._iterators = self._iterators, _held.iterators_over_loaders()
-        moved = [path for path, (same, given) in self._iterators.items()
-                 if path in before and before[path][0] == same and before[path][1] < given]
-        if moved:
-            warn(f"{', '.join(moved)}: an iterator over a loader which the run does not see: a resume begins it anew; let its batches come "
-                 "from run.batches(loader, name=\"...\") in a loop over run.epochs()")
+        known = {id(part) for part in self._parts.values()} | {id(part.saved) for part in self._reached.values() if part.path in self._lasting.values()}
+        before, self._moving = self._moving, _held.moving(known)
+        moved = {kind: [path for path, (found, same, place) in self._moving.items()
+                        if found == kind and path in before and before[path][1] == same and before[path][2] != place] for kind in ("iterator", "generator")}
+        if moved["iterator"] and not self._loaders_last:
+            warn(f"{', '.join(moved['iterator'])}: an iterator over a loader which the run does not see: a resume begins it anew; let its batches "
+                 "come from run.batches(loader, name=\"...\") in a loop over run.epochs()")
+        if moved["generator"]:
+            name = moved["generator"][0].rpartition(".")[2]
+            warn(f"{', '.join(moved['generator'])}: a random generator which Run was not given: a resume begins it anew; give it, "
+                 f"Run(..., {name}=...)")
 
     def _find_again(self):
         """What the same variables lead to as when the snapshot was made is put back."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from . import _abi
-from ._attributes import (changed_attributes, changed_objects, dotted, has_a_state_dict, items_in, nests_of, own_items, restored_objects,
+from ._attributes import (changed_attributes, changed_objects, has_a_state_dict, items_in, nests_of, renew_objects, restored_objects,
                           unchanged_attributes)
+from ._parts import Parts, dotted, modules_of, own_items
 from ._torch import dtype_code, is_lazy, is_tensor, read_tensor, to_save, torch, torch_dtype
-from ._tree import Kind, give_back, name_of, shown
+from ._tree import LEFT_OUT, Kind, give_back, name_of, shown
 
 
 class Module(Kind):
@@ -21,7 +22,9 @@ class Module(Kind):
 
     def write(self, writer, value, path):
         shared, extra, attributes, frozen, unlisted, casts, prefix = {}, {}, [], {}, [], {}, name_of(path)
-        for name, owner, key, tensor in tensors_of(value):
+        parts = Parts(value)
+        hidden = {id(module) for _, module in parts.hidden}
+        for name, owner, key, tensor in tensors_of(parts):
             if not is_tensor(tensor):
                 continue
             place = (*path, name)
@@ -38,23 +41,25 @@ class Module(Kind):
                 shared[name] = saved
             if key in owner.__dict__:
                 attributes.append(name)
-            elif key in owner._non_persistent_buffers_set:
+            elif key in owner._non_persistent_buffers_set or id(owner) in hidden:
                 unlisted.append(name)
-        again: dict[str, str] = {}
-        for name, module in modules_of(value, again=again):
+        for name, module in (*parts.modules, *parts.hidden):
             if type(module).get_extra_state is not torch().nn.Module.get_extra_state:
                 extra[name] = writer.forgiving(module.get_extra_state(), (*path, name, "extra_state"))
-        modules = [*modules_of(value), *wrappers_of(value)]
-        nests, plain, objects = ({name: writer.forgiving(nest, (*path, name)) for name, nest in found} for found in (
-            nests_of(modules), changed_attributes(writer, path, modules), changed_objects(writer, path, modules)))
+        nests = {name: writer.forgiving(nest, (*path, name)) for name, nest in nests_of(parts.owners().items())}
+        plain = {name: writer.plain(nest, (*path, name)) for name, nest in changed_attributes(writer, path, parts.every_module)}
+        objects = {name: writer.forgiving(changed, (*path, name)) for name, changed in changed_objects(writer, path, parts.objects)}
         return {"shared": shared, "extra": extra, "attributes": attributes, "nests": nests, "frozen": frozen,
-                "unlisted": unlisted, "again": again, "casts": casts, "plain": plain, "objects": objects}
+                "unlisted": unlisted, "again": parts.again, "casts": casts, "plain": plain, "objects": objects}
 
     def read(self, reader, content, live, path):
         if live is None:
             raise _abi.Error(f"the snapshot holds a module '{shown(path)}', which this program does not have", _abi.MISMATCH)
-        values, missing, modules = [], set(content["attributes"]), dict([*modules_of(live), *wrappers_of(live)])
-        for name, owner, key, tensor in tensors_of(live, with_empty=True):
+        if reader.goes_on:
+            renew_objects(reader, path, live, content["objects"])
+        parts = Parts(live)
+        values, missing, owners = [], set(content["attributes"]), parts.owners()
+        for name, owner, key, tensor in tensors_of(parts, with_empty=True):
             missing.discard(name)
             saved = content["shared"].get(name) or name_of((*path, name))
             if saved in reader.arrays:
@@ -65,24 +70,24 @@ class Module(Kind):
                 reader.target(saved, tensor, to_save(tensor))      # the C library names it: the snapshot does not hold it
         for name in missing:          # a tensor that the program keeps as an attribute once it has run
             owner, _, key = name.rpartition(".")
-            if owner in modules:
+            if owner in owners:
                 saved = content["shared"].get(name) or name_of((*path, name))
-                values.append((modules[owner], key, read_tensor(reader, saved, None, str(device_of(live))), None))
+                values.append((owners[owner], key, read_tensor(reader, saved, None, str(device_of(live))), None))
         for name, node in (content["nests"] | (content["plain"] if reader.goes_on else {})).items():
             owner, _, key = name.rpartition(".")
-            if owner in modules and (key in modules[owner].__dict__ or reader.makes(node)):
-                nest = modules[owner].__dict__.get(key)
-                values.append((modules[owner], key, reader.value(node, nest, (*path, name)), nest))
-        values += unchanged_attributes(reader, path, modules.items(), {*content["nests"], *content["attributes"], *content["plain"]})
-        objects = restored_objects(reader, path, modules.items(), content["objects"]) if reader.goes_on else []
-        parameters = {name: tensor for name, owner, key, tensor in tensors_of(live, with_empty=True) if key in owner._parameters}
+            if owner in owners and (key in vars(owners[owner]) or reader.makes(node)):
+                nest = vars(owners[owner]).get(key)
+                values.append((owners[owner], key, reader.value(node, nest, (*path, name)), nest))
+        values += unchanged_attributes(reader, path, parts.every_module, {*content["nests"], *content["attributes"], *content["plain"], *content["objects"]})
+        objects = restored_objects(reader, path, parts.objects, content["objects"]) if reader.goes_on else []
+        parameters = {name: tensor for name, owner, key, tensor in tensors_of(parts, with_empty=True) if key in owner._parameters}
         frozen = [(parameters[name], flag) for name, flag in content["frozen"].items() if name in parameters]
-        extra = [(modules[name], reader.value(node, None, (*path, name, "extra_state")), (*path, name))
-                 for name, node in content["extra"].items() if name in modules]
+        extra = [(owners[name], reader.value(node, None, (*path, name, "extra_state")), (*path, name))
+                 for name, node in content["extra"].items() if name in owners]
 
         def restore():
             for owner, key, value, tensor in values:
-                if (restored := value()) is not tensor:
+                if (restored := value()) is not tensor and restored is not LEFT_OUT:
                     put(owner, key, restored)
             for put_back in objects:
                 put_back()
@@ -112,6 +117,9 @@ def device_of(module):
 
 
 def put(owner, key, tensor):
+    if not isinstance(owner, torch().nn.Module):
+        vars(owner)[key] = tensor
+        return
     if key in owner._parameters:
         raise _abi.Error(f"'{key}' of a {type(owner).__name__} shares its memory with another parameter, and did not when the "
                          "snapshot was made; make the model as it was made then", _abi.MISMATCH)
@@ -119,49 +127,11 @@ def put(owner, key, tensor):
     table[key] = tensor
 
 
-def bare(module):
-    """The module inside torch.compile and data-parallel wrappers."""
-    while True:
-        inner = module._modules
-        if "_orig_mod" in inner and type(module).__name__ == "OptimizedModule":
-            module = inner["_orig_mod"]
-        elif "module" in inner and type(module).__name__ in ("DataParallel", "DistributedDataParallel"):
-            module = inner["module"]
-        else:
-            return module
-
-
-def wrappers_of(module):
-    """(name, module) of what is around it: a counter may have been set there."""
-    inner = bare(module)
-    while module is not inner:
-        yield f"({type(module).__name__})", module
-        module = module._modules.get("module") or module._modules["_orig_mod"]
-
-
-def modules_of(module, prefix="", again=None):
-    """(dotted name, module) of it and all inside; one that is used twice comes once, and is noted in `again`: {name: first name}."""
-    seen: dict[int, str] = {}
-    waiting = [(prefix, module)]
-    while waiting:
-        name, module = waiting.pop()
-        module = bare(module)
-        if id(module) in seen:
-            if again is not None:
-                again[name] = seen[id(module)]
-            continue
-        seen[id(module)] = name
-        yield name, module
-        for key, child in reversed(module._modules.items()):
-            if child is not None:
-                waiting.append((f"{name}.{key}" if name else key, child))
-
-
-def tensors_of(module, with_empty=False):
-    """(dotted name, its module, its key there, tensor) of every tensor. `with_empty`: also of those that a lazy module has yet to
+def tensors_of(parts, with_empty=False):
+    """(dotted name, its module, its key there, tensor) of every tensor of modules. `with_empty`: also of those that a lazy module has yet to
     make, and of buffers and attributes that are None by now."""
     kind = torch().Tensor
-    for prefix, owner in modules_of(module):
+    for prefix, owner in (*parts.modules, *parts.hidden):
         before = prefix + "." if prefix else ""
         for key, tensor in owner._parameters.items():
             if tensor is not None and (with_empty or not is_lazy(tensor)):

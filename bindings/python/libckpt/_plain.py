@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from . import _abi, _arrays
-from ._tree import NOT_MADE, Kind, give_back, has_lone_surrogates, shown
+from ._tree import LEFT_OUT, NOT_MADE, Kind, attribute_of, give_back, has_lone_surrogates, shown
 
 
 class List(Kind):
@@ -28,9 +28,13 @@ class List(Kind):
         items = read_items(reader, content, live, path)
 
         def restore():
-            same[:] = [item() for item in items]
+            same[:] = present(item() for item in items)
             return same
         return restore
+
+
+def present(values) -> list:
+    return [value for value in values if value is not LEFT_OUT]
 
 
 def read_items(reader, nodes, live, path):
@@ -59,7 +63,7 @@ class Tuple(Kind):
         make = kind._make if hasattr(kind, "_make") else tuple
 
         def restore():
-            values = [item() for item in items]
+            values = [None if (made := item()) is LEFT_OUT else made for item in items]
             same = isinstance(live, tuple) and len(live) == len(values) and all(map(operator.is_, live, values))
             return live if same else make(values)
         return restore
@@ -130,7 +134,7 @@ class Deque(Kind):
         same = live if isinstance(live, collections.deque) and reader.in_place else None
 
         def restore():
-            values = [item() for item in items]
+            values = present(item() for item in items)
             if same is None:
                 return collections.deque(values, content["maxlen"])
             same.clear()
@@ -205,7 +209,7 @@ def read_dict(reader, keys, nodes, live, path, make, names=None):
     in_place = isinstance(live, dict) and reader.in_place
 
     def restore():
-        restored = {key: value() for key, value in values.items()}
+        restored = {key: made for key, value in values.items() if (made := value()) is not LEFT_OUT}
         same = live if in_place else empty_like(live, make)
         same.clear()
         same.update(restored)
@@ -330,7 +334,7 @@ class StateDict(Kind):
     needs_live = True
 
     def takes(self, value):
-        return callable(getattr(value, "state_dict", None)) and callable(getattr(value, "load_state_dict", None))
+        return callable(attribute_of(value, "state_dict")) and callable(attribute_of(value, "load_state_dict"))
 
     def write(self, writer, value, path):
         return writer.forgiving(value.state_dict(), path)

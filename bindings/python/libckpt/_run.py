@@ -204,7 +204,7 @@ class Run(Loops):
         if self._points_to_look_at:
             self._points_to_look_at -= 1
             self._look_at_variables()
-            self._look_at_iterators()
+            self._look_at_what_moves()
         if self._best.due:
             self._best.saving_at(self.step)
             self._save_now()

@@ -19,7 +19,7 @@ from ._arrays import memory_of
 from ._held import closure_of, is_iterator, is_module, iterators_in
 from ._origin import is_enumerated, line_that_sets
 from ._source import PACKAGE, is_ours
-from ._tree import Writer, kind_of
+from ._tree import Writer, attribute_of, kind_of
 from ._workers import lasting
 
 DEEPEST, MOST = 6, 5000          # objects in objects; variables at one point
@@ -96,7 +96,7 @@ class Survey:
             return
         for part, inner in self._parts(value):
             self._look(name + part, inner, origin, depth + 1, value)
-        if isinstance(value, type) or hasattr(value, "batch_sampler"):
+        if isinstance(value, type) or attribute_of(value, "batch_sampler") is not None:
             return
         key = name if name not in self.variables else f"{name} in {origin[1] or os.path.basename(origin[0])}"
         given = id(value) in self._registered and kind_name(value) not in CAN_BE_MADE_ANEW      # is saved; noted for what takes its place

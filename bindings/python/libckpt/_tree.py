@@ -56,6 +56,14 @@ def kind_of(value) -> Kind | None:
     return kind
 
 
+def attribute_of(value, name):
+    """None: it has none, or cannot tell, as what six imports when it is asked, or a dict whose items are its attributes."""
+    try:
+        return getattr(value, name, None)
+    except Exception:
+        return None
+
+
 MISREAD = (AttributeError, IndexError, KeyError, MemoryError, OverflowError, RuntimeError, TypeError, ValueError)
 
 
@@ -93,7 +101,8 @@ def give_back(live, method: str, state, path: tuple):
 
 LONGEST_NAME_BYTES = 255
 DEEPEST = 150        # containers in containers: reading takes some calls of Python for each, of which there may be a thousand
-MADE = object()
+MADE, TOLD = object(), object()
+LEFT_OUT = object()  # stands nowhere: it was not saved, and the script has none
 NOT_MADE = "the script does not have it yet when Run() is created, so nothing could be restored into it; make it before, and give it to Run"
 
 
@@ -141,6 +150,7 @@ class Writer:
         self._keep: list = []                     # so that no id is given to another object during the walk
         self._open: set[int] = set()
         self._forgiving = 0                       # inside what a state_dict returned
+        self._only_plain = False                  # what has a state of its own is left out
         self.may_use_arrays = True
 
     @classmethod
@@ -163,7 +173,7 @@ class Writer:
             return self._leave_out(value, path, "it contains itself" if found else None)
         if len(path) > DEEPEST:
             return self._leave_out(value, path[:3], f"it is nested more than {DEEPEST} deep")
-        if found.needs_live and (self._alone or not self.is_made(path)):
+        if found.needs_live and (self._alone or self._only_plain or not self.is_made(path)):
             return self._leave_out(value, path, None if self._alone else NOT_MADE)
         self._open.add(id(value))
         try:
@@ -181,6 +191,14 @@ class Writer:
             return self.node(value, path)
         finally:
             self._forgiving -= 1
+
+    def plain(self, value, path: tuple) -> Any:
+        """The same without what has a state of its own, modules say: that is given to Run elsewhere, or not at all."""
+        self._only_plain = True
+        try:
+            return self.forgiving(value, path)
+        finally:
+            self._only_plain = False
 
     @contextlib.contextmanager
     def without_arrays(self):
@@ -244,6 +262,12 @@ class Writer:
             self._at_start[path] = make()
         return self._at_start[path]
 
+    def is_untold(self, path: tuple) -> bool:
+        """True once in a run."""
+        known = (TOLD, path) in self._at_start
+        self._at_start[TOLD, path] = True
+        return not known
+
     def shares_memory(self, owner) -> bool:
         """Whether what this object shows was saved as another object's."""
         return id(owner) in self._sharing
@@ -270,6 +294,7 @@ class Reader:
         self.in_place = True                      # containers that exist are changed; False: made anew
 
     def value(self, node, live, path: tuple) -> Value:
+        """It yields LEFT_OUT where the script has nothing in place of what was left out."""
         if isinstance(node, PLAIN):
             return lambda: node
         if isinstance(node, list):
@@ -278,7 +303,7 @@ class Reader:
         if not tag.startswith("$") or tag.startswith("$$"):
             return _kinds_by_tag["dict"].read(self, node, live, path)
         if tag == "$script":
-            return lambda: live
+            return lambda: LEFT_OUT if live is None and self.in_place else live
         if tag not in _kinds_by_tag:
             raise _abi.Error(f"'{shown(path)}' was saved as {tag[1:]}, which this program does not know: import the library "
                              "it comes from before Run(), or update libckpt", _abi.MISMATCH)

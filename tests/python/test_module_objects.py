@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a torch module keeps in lists, dicts and objects, and modules that it hides from its state_dict()."""
+import collections
+import copy
+import dataclasses
+import pathlib
+import types
+
+import libckpt
+import pytest
+import torch
+from restored import save_and_restore
+from torch import nn
+
+
+class Meter:
+    def __init__(self, momentum=0.5):
+        self.momentum, self.count, self.inner = momentum, 0, None
+
+    def tick(self):
+        self.count += 1
+        return self
+
+
+class Keeper(nn.Linear):
+    """Its attributes are given to it."""
+
+    def __init__(self, **attributes):
+        super().__init__(2, 2)
+        for name, value in attributes.items():
+            object.__setattr__(self, name, value)         # which registers no module
+
+
+def after_training(open_run, train, **attributes):
+    """The attributes of a module that was made as the one that was trained, and restored."""
+    model, again = Keeper(**copy.deepcopy(attributes)), Keeper(**copy.deepcopy(attributes))
+    save_and_restore(open_run, {"model": model}, {"model": again}, lambda: train(model))
+    return again
+
+
+HOLDERS = {
+    "in a list": ([Meter(), Meter()], lambda kept: kept[1]),
+    "in a tuple": ((Meter(),), lambda kept: kept[0]),
+    "in a dict": ({"train": Meter(), 3: 1}, lambda kept: kept["train"]),
+    "in a nest": ({"a": [{"b": Meter()}]}, lambda kept: kept["a"][0]["b"]),
+    "in an object": (types.SimpleNamespace(meters=[Meter()]), lambda kept: kept.meters[0]),
+}
+
+
+@pytest.mark.parametrize("place", HOLDERS)
+def test_objects_of_the_scripts_own_come_back_wherever_a_module_keeps_them(place, open_run):
+    kept, find = HOLDERS[place]
+    assert find(after_training(open_run, lambda model: find(model.kept).tick(), kept=kept).kept).count == 1
+
+
+def test_an_attribute_of_such_an_object_that_training_has_not_changed_is_the_scripts(open_run):
+    model, again = Keeper(kept=[Meter(0.5)]), Keeper(kept=[Meter(0.1)])
+    save_and_restore(open_run, {"model": model}, {"model": again}, lambda: model.kept[0].tick())
+    assert (again.kept[0].momentum, again.kept[0].count) == (0.1, 1)
+
+
+def test_a_namespace_counts(open_run):
+    def train(model):
+        model.kept.step += 1
+    assert after_training(open_run, train, kept=types.SimpleNamespace(step=0)).kept.step == 1
+
+
+def test_a_teacher_that_a_module_hides_comes_back_and_is_no_part_of_its_state_dict(open_run, tmp_path):
+    def train(model):
+        for teacher in (model.listed[0], model.hidden, model.ema.model):
+            teacher.weight.data.fill_(7)
+            teacher.running.add_(1)
+
+    def teacher():
+        made = nn.Linear(2, 2)
+        made.register_buffer("running", torch.zeros(1))
+        return made
+    again = after_training(open_run, train, listed=[teacher()], hidden=teacher(), ema=types.SimpleNamespace(model=teacher()))
+    for made in (again.listed[0], again.hidden, again.ema.model):
+        assert made.weight.eq(7).all() and made.running.item() == 1
+    with libckpt.open(libckpt.latest(tmp_path / "run")) as snapshot:
+        assert set(snapshot.state_dict("model")) == {"weight", "bias"}
+        assert "model/listed[0].weight" in snapshot
+
+
+def test_a_module_that_is_given_and_kept_in_another_comes_once(open_run, tmp_path):
+    student, teacher = Keeper(), nn.Linear(2, 2)
+    student.teachers, student.itself = [teacher], [student]
+    run = open_run(student=student, teacher=teacher)
+    run.point()
+    run._session.save(run.step)
+    run.close()
+    with libckpt.open(libckpt.latest(tmp_path / "run")) as snapshot:
+        assert len([name for name in snapshot if name.endswith("weight")]) == 2
+        assert set(snapshot.state_dict("teacher")) == {"weight", "bias"} == set(snapshot.state_dict("student"))
+
+
+class Average:
+    def __init__(self, size):
+        self.shadow = {"weight": torch.zeros(size)}
+
+
+@pytest.mark.parametrize("size", [3, 30_000])
+def test_tensors_of_an_object_come_back_however_large(size, open_run):
+    assert after_training(open_run, lambda model: model.ema.shadow["weight"].data.fill_(3), ema=Average(size)).ema.shadow["weight"].eq(3).all()
+
+
+@dataclasses.dataclass
+class Experience:
+    reward: float
+    state: torch.Tensor | None = None
+
+
+class Record:
+    def __init__(self, reward):
+        self.reward = reward
+
+
+@pytest.mark.parametrize("made", [Record(2.5), Experience(2.5), Experience(2.5, torch.ones(2))])
+@pytest.mark.parametrize("container", [[], collections.deque()])
+def test_records_that_training_appends_come_back(made, container, open_run, capfd):
+    again = after_training(open_run, lambda model: model.memory.extend([made, copy.copy(made)]), memory=container)
+    assert [(type(one), one.reward) for one in again.memory] == [(type(made), 2.5)] * 2
+    assert "warning" not in capfd.readouterr().err
+
+
+def test_records_that_cannot_be_made_again_are_told_and_leave_no_gap(open_run, capfd):
+    class Local(Record):
+        pass
+    again = after_training(open_run, lambda model: (model.memory.append(Local(1)), model.many.extend(map(Record, range(200)))), memory=[1, 2], many=[])
+    assert again.memory == [1, 2] and again.many == []
+    err = capfd.readouterr().err
+    assert err.count("model.memory[2] (Local) was made in training, and cannot be made from a snapshot") == 1
+    assert err.count("not saved of model.many: objects of the script's own, of which there are more than 100") == 1
+
+
+def test_an_object_that_is_made_when_it_is_first_needed_comes_back(open_run):
+    def train(model):
+        model.meter, model.late = Meter().tick(), Meter().tick()
+        model.meter.inner = Meter().tick()
+    again = after_training(open_run, train, meter=None)
+    assert again.meter.count == again.late.count == again.meter.inner.count == 1
+
+
+def test_an_object_that_takes_the_place_of_two_is_one(open_run):
+    def train(model):
+        model.one = model.other["also"] = Meter().tick()
+    first = Meter()
+    again = after_training(open_run, train, one=first, other={"also": first})
+    assert again.one is again.other["also"] and again.one.count == 1
+
+
+def test_what_the_first_lines_of_an_epoch_put_there_is_filled_where_it_stands(open_run):
+    seen = []
+    for stop_at in (2, None):
+        model = Keeper(meter=None)
+        run = open_run(model=model)
+        try:
+            for _ in run.epochs(1):
+                meter = model.meter = Meter()
+                for _ in run.batches([1, 2, 3, 4]):
+                    seen.append(meter.tick().count)
+                    assert model.meter is meter
+                    if len(seen) == stop_at:
+                        run.stop()
+        except libckpt.Stopped:
+            run.close()
+    assert seen == [1, 2, 3, 4]
+
+
+UNSAVABLE = {"path": pathlib.Path("x"), "device": torch.device("cpu"), "function": torch.tanh, "dtype": torch.float32}
+
+
+@pytest.mark.parametrize("beside", UNSAVABLE)
+def test_a_counter_comes_back_whatever_stands_beside_it(beside, open_run):
+    def train(model):
+        model.kept["n"] += 1
+    again = after_training(open_run, train, kept={"n": 0, beside: UNSAVABLE[beside]})
+    assert again.kept == {"n": 1, beside: UNSAVABLE[beside]}
+
+
+def test_a_counter_comes_back_however_deep_it_is(open_run):
+    def train(model):
+        model.kept["a"][0]["b"]["c"][0]["d"] += 1
+    assert after_training(open_run, train, kept={"a": [{"b": {"c": [{"d": 0}]}}]}).kept == {"a": [{"b": {"c": [{"d": 1}]}}]}
+
+
+def test_a_memory_bank_comes_back_wherever_it_is_filled(open_run):
+    def train(model):
+        model.bank[140] = torch.ones(2)
+    again = after_training(open_run, train, bank=[None] * 150)
+    assert again.bank[140].tolist() == [1, 1] and again.bank[:140] == [None] * 140
+
+
+def test_data_in_an_object_that_is_indexed_is_not_saved_with_the_module(open_run, tmp_path):
+    class Data:
+        def __init__(self):
+            self.x = torch.zeros(5000)
+
+        def __getitem__(self, index):
+            return self.x[index]
+    run = open_run(model=Keeper(data=Data()))
+    run.point()
+    run._session.save(run.step)
+    run.close()
+    with libckpt.open(libckpt.latest(tmp_path / "run")) as snapshot:
+        assert not any("data" in name for name in snapshot)
