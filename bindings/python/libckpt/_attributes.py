@@ -27,25 +27,33 @@ OBJECT = object()            # of at_start
 SAVED_APART = {"param_groups", "state"}      # of an optimizer
 
 
-def nests_of(owners):
-    """(dotted name, value) of every attribute that is an array or a random generator, or a container with such, or with tensors, in it: a
-    hidden state, a memory, a cache. `owners`: (dotted name, module or object), here as below. What can be indexed is data."""
-    for prefix, owner in owners:
-        is_object = not isinstance(owner, torch().nn.Module)
-        if is_object and hasattr(type(owner), "__getitem__"):
-            continue
-        for key, value in vars(owner).items() if is_object else own_items(owner):
-            if type(value) not in PLAIN and (is_object if is_tensor(value) else holds_state(value)):
-                yield dotted(prefix, key), value
+def kept_in(parts) -> tuple[list, list]:
+    """What a module keeps beside its tensors: (dotted name, value) of every attribute that is an array or a random generator, or a container
+    with such, or with tensors, in it: a hidden state, a memory, a cache; and (dotted name, module, {key: value}) of those that are plain
+    values, or containers in which some may be."""
+    nests, plain = [], []
+    for name, owner in parts.every_module:
+        values = {}
+        for key, value in parts.items_of(owner):
+            is_value = type(value) in PLAIN or not is_tensor(value) and is_plain(value)
+            if not is_value and holds_state(value):
+                if not is_tensor(value):
+                    nests.append((dotted(name, key), value))
+            elif is_of_class(key, owner) and (is_value or may_hold_plain(value)):
+                values[key] = value
+        plain.append((name, owner, values))
+    for held in parts.objects:
+        if not hasattr(type(held.value), "__getitem__"):           # what can be indexed is data
+            nests += [(dotted(held.name, key), value) for key, value in vars(held.value).items() if type(value) not in PLAIN and holds_state(value)]
+    return nests, plain
 
 
-def changed_attributes(writer, path, modules):
-    """(dotted name, value) of every attribute that is a plain value, or a container of such, and is not as the script made it: a
-    counter, a list of losses, a rate of dropout that training lowers."""
-    for prefix, owner in modules:
-        plain = plain_items(owner)
-        before = writer.at_start((*path, prefix, PLAIN), lambda plain=plain: {key: Made(value) for key, value in plain}) or {}
-        for key, value in plain:
+def changed_attributes(writer, path, plain):
+    """(dotted name, value) of those that are not as the script made them: a counter, a list of losses, a rate of dropout that training
+    lowers."""
+    for prefix, owner, values in plain:
+        before = writer.at_start((*path, prefix, PLAIN), lambda values=values: {key: Made(value) for key, value in values.items()}) or {}
+        for key, value in values.items():
             made = before.get(key, MISSING)
             if not made.is_same(value) and not (made.is_same(None) and may_be_a_descriptor(owner, key, value)):
                 tell_of_many(writer, (*path, dotted(prefix, key)), value)
@@ -80,15 +88,9 @@ class Made:
         return mark_of(value)[0] == self._mark
 
 
-def plain_items(owner) -> list:
-    return [(key, value) for key, value in own_items(owner) if is_of_class(key, owner) and (type(value) in PLAIN or can_be_plain(value))]
-
-
-def can_be_plain(value) -> bool:
-    """Whether it is one, or a container in which some may be; what has a state is saved always."""
+def may_hold_plain(value) -> bool:
     kind = kind_of(value)
-    return (kind is not None and not kind.needs_live and not is_own_object(value) and not isinstance(kind, Foreign)
-            and not is_array(value) and not is_tensor(value) and not holds_state(value))
+    return kind is not None and not kind.needs_live and not is_own_object(value) and not isinstance(kind, Foreign) and not is_array(value)
 
 
 def mark_of(value) -> tuple:
@@ -214,15 +216,33 @@ def is_of_class(key, owner) -> bool:
     return not key.startswith("_") or key in named_by_script(type(owner))
 
 
-CONTAINERS = (list, tuple, set, frozenset)
+def is_plain(value) -> bool:
+    """Whether there is nothing else in it; by types, level by level, since there may be many."""
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        kinds = set(map(type, level))
+        if kinds <= PLAIN_TYPES:
+            return True
+        if not all(map(is_plain_type, kinds)):
+            return False
+        inner = [item for item in level if is_container(type(item))]
+        level = list(itertools.chain.from_iterable(dict.values(item) if isinstance(item, dict) else item for item in inner))
+    return False
 
 
-def is_plain(value, depth=0) -> bool:
-    if type(value) in PLAIN or isinstance(value, (bytes, complex, enum.Enum)) or numpy() is not None and isinstance(value, numpy().generic):
-        return True
-    if type(value) in (*CONTAINERS, collections.deque) or is_named_tuple(type(value)):
-        return depth < DEEPEST and all(is_plain(item, depth + 1) for item in value)
-    return isinstance(value, dict) and depth < DEEPEST and all(is_plain(item, depth + 1) for item in dict.values(value))
+PLAIN_TYPES = frozenset((*PLAIN, bytes, complex))
+MOST_LEVELS = 20
+
+
+@functools.lru_cache(maxsize=None)
+def is_container(kind) -> bool:
+    return kind in (list, tuple, set, frozenset, collections.deque) or is_named_tuple(kind) or issubclass(kind, dict)
+
+
+@functools.lru_cache(maxsize=None)
+def is_plain_type(kind) -> bool:
+    return (kind in PLAIN_TYPES or is_container(kind) or issubclass(kind, (bytes, complex, enum.Enum))
+            or numpy() is not None and issubclass(kind, numpy().generic))
 
 
 def holds_state(value, depth=0) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import _abi
-from ._attributes import (changed_attributes, changed_objects, has_a_state_dict, items_in, nests_of, renew_objects, restored_objects,
+from ._attributes import (changed_attributes, changed_objects, has_a_state_dict, items_in, kept_in, renew_objects, restored_objects,
                           unchanged_attributes)
 from ._parts import Parts, dotted, modules_of, own_items
 from ._torch import dtype_code, is_lazy, is_tensor, read_tensor, to_save, torch, torch_dtype
@@ -46,8 +46,9 @@ class Module(Kind):
         for name, module in (*parts.modules, *parts.hidden):
             if type(module).get_extra_state is not torch().nn.Module.get_extra_state:
                 extra[name] = writer.forgiving(module.get_extra_state(), (*path, name, "extra_state"))
-        nests = {name: writer.forgiving(nest, (*path, name)) for name, nest in nests_of(parts.owners().items())}
-        plain = {name: writer.plain(nest, (*path, name)) for name, nest in changed_attributes(writer, path, parts.every_module)}
+        kept, values = kept_in(parts)
+        nests = {name: writer.forgiving(nest, (*path, name)) for name, nest in kept}
+        plain = {name: writer.plain(value, (*path, name)) for name, value in changed_attributes(writer, path, values)}
         objects = {name: writer.forgiving(changed, (*path, name)) for name, changed in changed_objects(writer, path, parts.objects)}
         return {"shared": shared, "extra": extra, "attributes": attributes, "nests": nests, "frozen": frozen,
                 "unlisted": unlisted, "again": parts.again, "casts": casts, "plain": plain, "objects": objects}
@@ -139,7 +140,7 @@ def tensors_of(parts, with_empty=False):
         for key, tensor in owner._buffers.items():
             if with_empty or tensor is not None and not is_lazy(tensor):
                 yield before + key, owner, key, tensor
-        for key, value in own_items(owner):
+        for key, value in parts.items_of(owner):
             if value is None and with_empty or isinstance(value, kind):
                 yield before + key, owner, key, value
 

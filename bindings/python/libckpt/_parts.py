@@ -50,23 +50,24 @@ class Parts:
         self.wrappers = list(wrappers_of(module))
         self.hidden: list = []
         self._objects: dict[int, Held] = {}
+        self._items: dict[int, list] = {}
         seen = {id(inner) for _, inner in (*self.modules, *self.wrappers)}
         waiting: list = []
         for name, owner in (*self.modules, *self.wrappers):
-            waiting += attributes_of(name, own_items(owner), owner.__dict__)
+            waiting += attributes_of(name, self.items_of(owner), owner.__dict__)
         for place, value, depth in waiting:                # grows
             if isinstance(value, torch().nn.Module):
                 for name, inner in modules_of(value, place.name):
                     if id(inner) not in seen:
                         seen.add(id(inner))
                         self.hidden.append((name, inner))
-                        waiting += attributes_of(name, own_items(inner), inner.__dict__)
+                        waiting += attributes_of(name, self.items_of(inner), inner.__dict__)
             elif depth < DEEPEST and len(waiting) < MOST:
                 waiting += self._inside(place, value, depth + 1)
 
     def _inside(self, place, value, depth) -> list:
         if type(value) in CONTAINERS:
-            return [(Place(f"{place.name}[{key!r}]", value, key, (*place.way, key)), item, depth) for key, item in items_of(value) if may_lead_on(item)]
+            return [(Place(f"{place.name}[{key!r}]", value, key, (*place.way, key)), item, depth) for key, item in few_of(value) if may_lead_on(item)]
         if not is_own_object(value) or place.is_item and isinstance(kind_of(value), Dataclass):
             return []            # of a dataclass a container is saved with what is in it
         if id(value) in self._objects:
@@ -74,6 +75,13 @@ class Parts:
             return []
         self._objects[id(value)] = Held(value, place)
         return attributes_of(place.name, vars(value).items(), vars(value), depth)
+
+    def items_of(self, module) -> list:
+        """own_items(), looked for once."""
+        items = self._items.get(id(module))
+        if items is None:
+            items = self._items[id(module)] = own_items(module)
+        return items
 
     @property
     def objects(self) -> list[Held]:
@@ -99,7 +107,7 @@ def may_lead_on(value) -> bool:
     return type(value) not in PLAIN and not is_tensor(value)
 
 
-def items_of(value) -> list:
+def few_of(value) -> list:
     if len(value) > LONGEST:
         return []
     return list(dict.items(value)) if isinstance(value, dict) else list(enumerate(value))
