@@ -3,12 +3,15 @@
 import collections
 import copy
 import dataclasses
+import enum
 import pathlib
 import types
 
 import libckpt
 import pytest
 import torch
+from libckpt._attributes import renew_objects
+from libckpt._tree import Reader
 from restored import save_and_restore
 from torch import nn
 
@@ -20,6 +23,10 @@ class Meter:
     def tick(self):
         self.count += 1
         return self
+
+
+class Phase(enum.Enum):
+    first = 1
 
 
 class Keeper(nn.Linear):
@@ -205,3 +212,17 @@ def test_data_in_an_object_that_is_indexed_is_not_saved_with_the_module(open_run
     run.close()
     with libckpt.open(libckpt.latest(tmp_path / "run")) as snapshot:
         assert not any("data" in name for name in snapshot)
+
+
+@pytest.mark.parametrize("forged", [
+    {"class": "subprocess:Popen", "ways": [["", "late"]]},                        # no class of the script's own
+    {"class": f"{__name__}:Phase", "ways": [["", "late"]]},                       # one whose members are all there are
+    {"class": f"{__name__}:Meter", "ways": [["nowhere", "late"]]},
+    {"class": f"{__name__}:Meter", "ways": [["", "weight_names", 7]]},            # there would be a gap
+    {"class": f"{__name__}:Meter", "ways": [["", "training"]]},                   # something else stands there
+])
+def test_a_forged_place_or_class_makes_nothing(forged):
+    model = Keeper(weight_names=["a"])
+    before = dict(vars(model))
+    renew_objects(Reader({}), ("model",), model, {"late": {"attributes": {}, "anew": True} | forged})
+    assert vars(model) == before and model.weight_names == ["a"]

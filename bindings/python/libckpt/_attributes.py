@@ -146,14 +146,16 @@ def can_be_made(held) -> bool:
 
 def renew_objects(reader, path, module, saved: dict):
     """Makes those that training had put in place of the script's, or where it has none, unless the epoch's first lines have by now."""
-    owners: dict | None = None
+    owners: dict = {}
+    is_new = True
     for name, changed in saved.items():                # those that hold others come before them
         if not changed["anew"]:
             continue
         ways = list(map(tuple, changed["ways"]))
-        if owners is None or ways[0][0] not in owners:
-            parts = Parts(module)              # as it is by now
+        if is_new and ways[0][0] not in owners:
+            parts = Parts(module)
             owners, places = parts.owners(), {place.way: held.value for held in parts.objects for place in held.places}
+            is_new = False
         old = places.get(ways[0])
         start = reader.at_start.get((*path, name, OBJECT))
         kind = type(old) if name_of(type(old)) == changed["class"] else class_named(changed["class"], is_own_class)
@@ -163,6 +165,7 @@ def renew_objects(reader, path, module, saved: dict):
         vars(made).update(vars(old) if type(old) is kind else {})
         for way in ways:
             put_into(owners.get(way[0]), way, made, places.get(way))
+        is_new = True
 
 
 def put_into(owner, way, value, old):
