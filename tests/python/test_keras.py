@@ -89,6 +89,13 @@ def test_passes_through_the_data_that_do_not_end_with_an_epoch_go_on(steps, chec
     assert training.result(model) == expected
 
 
+def test_what_layers_of_ones_own_count_goes_on(checkpoint):
+    expected = training.result(training.fit([], 7, make=training.make_counting))
+    blocks, model = chain(checkpoint, make=training.make_counting)
+    assert blocks == 6
+    assert training.result(model) == expected
+
+
 def test_noise_without_a_seed_of_its_own_goes_on(checkpoint):
     expected = training.result(training.fit([], 7, make=training.make_noisy))
     blocks, model = chain(checkpoint, make=training.make_noisy)

@@ -49,6 +49,8 @@ HOLDERS = {
     "in a list": ([Meter(), Meter()], lambda kept: kept[1]),
     "in a tuple": ((Meter(),), lambda kept: kept[0]),
     "in a dict": ({"train": Meter(), 3: 1}, lambda kept: kept["train"]),
+    "in a defaultdict": (collections.defaultdict(Meter, a=Meter()), lambda kept: kept["a"]),
+    "in an ordered dict": (collections.OrderedDict(a=Meter()), lambda kept: kept["a"]),
     "in a nest": ({"a": [{"b": Meter()}]}, lambda kept: kept["a"][0]["b"]),
     "in an object": (types.SimpleNamespace(meters=[Meter()]), lambda kept: kept.meters[0]),
 }
@@ -141,6 +143,27 @@ def test_records_that_cannot_be_made_again_are_told_and_leave_no_gap(open_run, c
     assert err.count("not saved of model.many: objects of the script's own, of which there are more than 100") == 1
 
 
+def test_a_meter_that_a_defaultdict_makes_in_training_comes_back(open_run):
+    assert after_training(open_run, lambda model: model.meters["loss"].tick(), meters=collections.defaultdict(Meter)).meters["loss"].count == 1
+
+
+@pytest.mark.parametrize("make", [
+    lambda model: model.pool.append(nn.Linear(2, 2)), lambda model: object.__setattr__(model, "best", nn.Linear(2, 2)),
+    lambda model: vars(model.ema).update(shadow=nn.Linear(2, 2)),
+])
+def test_a_module_that_training_makes_and_hides_is_told_and_the_run_goes_on(make, open_run, capfd):
+    again = after_training(open_run, make, pool=[], best=None, ema=types.SimpleNamespace(shadow=None))
+    assert (again.pool, again.best, again.ema.shadow) == ([], None, None)
+    assert capfd.readouterr().err.count("is a module that training has made, so it is not saved") == 1
+
+
+def test_a_copy_in_place_of_a_hidden_teacher_comes_back(open_run):
+    def train(model):
+        model.teachers[0] = copy.deepcopy(model.teachers[0])
+        model.teachers[0].weight.data.fill_(7)
+    assert after_training(open_run, train, teachers=[nn.Linear(2, 2)]).teachers[0].weight.eq(7).all()
+
+
 def test_an_object_that_is_made_when_it_is_first_needed_comes_back(open_run):
     def train(model):
         model.meter, model.late = Meter().tick(), Meter().tick()
@@ -190,6 +213,36 @@ def test_a_counter_comes_back_however_deep_it_is(open_run):
     def train(model):
         model.kept["a"][0]["b"]["c"][0]["d"] += 1
     assert after_training(open_run, train, kept={"a": [{"b": {"c": [{"d": 0}]}}]}).kept == {"a": [{"b": {"c": [{"d": 1}]}}]}
+
+
+def test_what_contains_itself_stops_nothing(open_run):
+    kept = {"n": 0, "list": [1]}
+    kept["itself"] = kept
+    kept["list"] += [kept["list"]] * 3
+
+    def train(model):
+        model.kept["n"] += 1
+        model.count += 1
+    assert after_training(open_run, train, kept=kept, count=0).count == 1
+
+
+class Trainer:
+    def __init__(self):
+        self.run, self.steps = None, 0
+
+    def fit(self, make):
+        self.run = make()
+        self.steps += 1
+
+
+def test_a_trainer_that_keeps_its_run_counts(open_run):
+    first, again = Keeper(trainer=Trainer()), Keeper(trainer=Trainer())
+    first.trainer.fit(lambda: open_run(model=first))
+    first.trainer.run.point()
+    first.trainer.run._session.save(1)
+    first.trainer.run.close()
+    open_run(model=again)
+    assert again.trainer.steps == 1
 
 
 def test_a_memory_bank_comes_back_wherever_it_is_filled(open_run):

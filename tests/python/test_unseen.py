@@ -107,11 +107,12 @@ def test_a_generator_that_the_loop_draws_from_and_run_was_not_given_is_told(kind
 
 def test_no_generator_is_told_that_a_loader_holds_or_that_rests(open_run, capfd):
     def loop(run):
-        order, rests = torch.Generator(), random.Random(1)
+        order, rests, seeded = torch.Generator(), random.Random(1), torch.Generator()
         loader = DataLoader([1, 2, 3, 4], shuffle=True, generator=order)
         for _ in run.epochs(2):
             for _ in run.batches(loader):
                 assert rests is not None
+                torch.rand(1, generator=seeded.manual_seed(run.step))
     assert "a random generator" not in told(capfd, open_run(), loop)
 
 

@@ -17,7 +17,7 @@ from ._foreign import Foreign
 from ._held import Attributes, is_own_class, may_be_a_descriptor, named_by_script
 from ._log import warn
 from ._numpy import is_generator, numpy
-from ._parts import DEEPEST, LONGEST, Parts, dotted, is_own_object, own_items
+from ._parts import DEEPEST, LONGEST, Parts, dotted, is_container, is_own_object
 from ._plain import Dataclass, class_named, is_named_tuple
 from ._torch import is_tensor, torch
 from ._tree import PLAIN, Writer, kind_of, shown
@@ -61,7 +61,7 @@ def changed_attributes(writer, path, plain):
 
 
 def tell_of_many(writer, path, value):
-    items = (dict.values(value) if isinstance(value, dict) else value) if type(value) in (*MUTABLE, dict) and len(value) > LONGEST else ()
+    items = () if not is_container(value) or len(value) <= LONGEST else dict.values(value) if isinstance(value, dict) else value
     if any(map(is_own_object, items)) and writer.is_untold(path):
         warn(f"not saved of {shown(path)}: objects of the script's own, of which there are more than {LONGEST}: keep what they hold in lists of "
              "numbers or arrays, or give what holds them a state_dict() and a load_state_dict(), and give it to Run")
@@ -82,7 +82,9 @@ class Made:
 
     def __init__(self, value):
         self._mark, length = mark_of(value)
-        self.put_back = remember(value) if length <= LARGEST else None
+        self.put_back = None
+        with contextlib.suppress(RecursionError):           # it contains itself
+            self.put_back = remember(value) if length <= LARGEST else None
 
     def is_same(self, value) -> bool:
         return mark_of(value)[0] == self._mark
@@ -226,25 +228,25 @@ def is_plain(value) -> bool:
         kinds = set(map(type, level))
         if kinds <= PLAIN_TYPES:
             return True
-        if not all(map(is_plain_type, kinds)):
+        if len(level) > MOST_ITEMS or not all(map(is_plain_type, kinds)):
             return False
-        inner = [item for item in level if is_container(type(item))]
+        inner = [item for item in level if is_kind_of_container(type(item))]
         level = list(itertools.chain.from_iterable(dict.values(item) if isinstance(item, dict) else item for item in inner))
     return False
 
 
 PLAIN_TYPES = frozenset((*PLAIN, bytes, complex))
-MOST_LEVELS = 20
+MOST_LEVELS, MOST_ITEMS = 20, 2_000_000      # one may contain itself
 
 
 @functools.lru_cache(maxsize=None)
-def is_container(kind) -> bool:
+def is_kind_of_container(kind) -> bool:
     return kind in (list, tuple, set, frozenset, collections.deque) or is_named_tuple(kind) or issubclass(kind, dict)
 
 
 @functools.lru_cache(maxsize=None)
 def is_plain_type(kind) -> bool:
-    return (kind in PLAIN_TYPES or is_container(kind) or issubclass(kind, (bytes, complex, enum.Enum))
+    return (kind in PLAIN_TYPES or is_kind_of_container(kind) or issubclass(kind, (bytes, complex, enum.Enum))
             or numpy() is not None and issubclass(kind, numpy().generic))
 
 

@@ -66,7 +66,7 @@ class Attributes:
 
     def _left_to_script(self, owner, now, changed) -> list[str]:
         lost = {name: value for name, value in getattr(owner, "__dict__", {}).items()
-                if name not in now and name not in self._saved_apart and (name in self._made or self._others.get(name) != id(value))}
+                if name not in now and name not in self._saved_apart and not is_ours_own(value) and (name in self._made or self._others.get(name) != id(value))}
         stored, named = named_beside(type(owner))
         beside = {name: (named if isinstance(value, CONTAINERS) else stored).get(name, set()) for name, value in changed.items()}
         left = [name for name, names in beside.items() if not names.isdisjoint(lost)]
@@ -94,6 +94,11 @@ class Attributes:
             for name, value in (self._made | state).items():
                 if name in state or name in now and name not in left:
                     attributes[name] = remember(small_copy(value))(attributes.get(name))
+
+
+def is_ours_own(value) -> bool:
+    """self.run = Run(...)"""
+    return type(value).__module__.partition(".")[0] == __package__
 
 
 CONTAINERS = (list, dict, set, collections.deque)
@@ -244,7 +249,8 @@ def moving(known: set[int]) -> dict[str, tuple]:
                 kind, moves = ("generator", item) if is_generator(item) else ("iterator", loader_iterator_in(item))
                 if moves is not None and id(moves) not in known:
                     known.add(id(moves))             # by its first name
-                    found[path] = kind, id(moves), mark_of(generator_state(item)) if kind == "generator" else moves._num_yielded
+                    seed = moves.initial_seed() if hasattr(moves, "initial_seed") else 0      # one that is seeded before each use is as it should be
+                    found[path] = kind, (id(moves), seed), mark_of(generator_state(item)) if kind == "generator" else moves._num_yielded
     return found
 
 

@@ -60,6 +60,7 @@ class Loops:
         self._pending_feeds: dict[str, dict] = {}  # of the snapshot: where loaders stand
         self._pending_random: dict | None = None   # of the snapshot: put back when the loop stands there again
         self._unseen: dict[str, Any] = {}          # of the snapshot: states of parts, of loaders not seen yet
+        self._moving_in = 0
         self._moving: dict[str, tuple] = {}        # iterators over loaders, and random generators, at the first safe point
         self._modes: list = []                     # (torch module, whether it was in training) as restored
         self._vars_at_epoch: Callable | None = None
@@ -313,9 +314,11 @@ class Loops:
         self._unseen = {label: state for label, state in self._unseen.items() if label not in generators}
 
     def _look_at_what_moves(self):
-        """At the first two safe points: what has moved between them, and is not the run's."""
+        """At the first two safe points, of one epoch: what has moved between them, and is not the run's."""
         if not self._session.is_open:
             return
+        self._moving = {} if self.epoch != self._moving_in else self._moving
+        self._moving_in = self.epoch
         known = {id(part) for part in self._parts.values()} | {id(part.saved) for part in self._reached.values() if part.path in self._lasting.values()}
         before, self._moving = self._moving, _held.moving(known)
         moved = {kind: [path for path, (found, same, place) in self._moving.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import _abi
 from ._attributes import (changed_attributes, changed_objects, has_a_state_dict, items_in, kept_in, renew_objects, restored_objects,
                           unchanged_attributes)
+from ._log import warn
 from ._parts import Parts, dotted, modules_of, own_items
 from ._torch import dtype_code, is_lazy, is_tensor, read_tensor, to_save, torch, torch_dtype
 from ._tree import LEFT_OUT, Kind, give_back, name_of, shown
@@ -23,11 +24,16 @@ class Module(Kind):
     def write(self, writer, value, path):
         shared, extra, attributes, frozen, unlisted, casts, prefix = {}, {}, [], {}, [], {}, name_of(path)
         parts = Parts(value)
-        hidden = {id(module) for _, module in parts.hidden}
+        hidden = {id(module): name for name, module in parts.hidden}
         for name, owner, key, tensor in tensors_of(parts):
             if not is_tensor(tensor):
                 continue
             place = (*path, name)
+            if id(owner) in hidden and not writer.is_made((*place, tuple(tensor.shape))):
+                if writer.is_untold((*path, hidden[id(owner)])):
+                    warn(f"{shown((*path, hidden[id(owner)]))} ({type(owner).__name__}) is a module that training has made, so it is not saved: a "
+                         "resume finds what the script has made; make it before Run(), or keep its state_dict() in run.vars")
+                continue
             flag = tensor.requires_grad
             if key in owner._parameters and tensor.is_leaf and writer.at_start(place, lambda flag=flag: flag) != flag:
                 frozen[name] = not flag

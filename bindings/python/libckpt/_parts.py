@@ -66,7 +66,7 @@ class Parts:
                 waiting += self._inside(place, value, depth + 1)
 
     def _inside(self, place, value, depth) -> list:
-        if type(value) in CONTAINERS:
+        if is_container(value):
             return [(Place(f"{place.name}[{key!r}]", value, key, (*place.way, key)), item, depth) for key, item in few_of(value) if may_lead_on(item)]
         if not is_own_object(value) or place.is_item and isinstance(kind_of(value), Dataclass):
             return []            # of a dataclass a container is saved with what is in it
@@ -96,7 +96,8 @@ class Parts:
         return dict(self.every_module) | {held.name: held.value for held in self.objects}
 
 
-CONTAINERS = (list, tuple, dict, collections.deque)
+def is_container(value) -> bool:
+    return type(value) in (list, tuple, collections.deque) or isinstance(value, dict)
 
 
 def attributes_of(name, items, table, depth=0) -> list:

@@ -11,6 +11,8 @@ import keras
 
 from . import _random
 from ._abi import MISMATCH, Error
+from ._attributes import Made, is_plain
+from ._held import named_by_script
 from ._run import Run
 from ._versions import need
 
@@ -198,8 +200,9 @@ def further_optimizers(model) -> list:
 
 
 class Variables:
-    """Of the compiled model and its optimizers, in Keras's order, the state of random layers among them. Names are no help: Keras
-    numbers layers anew in each model that a program makes.
+    """Of the compiled model and its optimizers, in Keras's order, the state of random layers among them; and numbers and text that
+    training has changed among the attributes of layers and models of the script's own classes, a counter say. Names are no help:
+    Keras numbers layers anew in each model that a program makes.
 
     Raises:
         Error: the model gets its variables with its first batch only.
@@ -208,6 +211,12 @@ class Variables:
     def __init__(self, model: keras.Model):
         build(model)
         self._model = model
+        self._made = {place: Made(value) for place, _, value in self._values()}
+
+    def _values(self):
+        for number, layer in enumerate(self._model._flatten_layers()):
+            names = named_by_script(type(layer))
+            yield from ((f"{number}.{name}", layer, value) for name, value in vars(layer).items() if name in names and is_plain(value))
 
     def _all(self):
         optimizers = [optimizer for optimizer in (self._model.optimizer, *further_optimizers(self._model)) if optimizer is not None]
@@ -215,9 +224,10 @@ class Variables:
 
     def state_dict(self) -> dict[str, Any]:
         """NumPy arrays in the variables' shapes, by number: the model's, then those of its optimizer, then those of others that it
-        holds; and "trained", for each of these the numbers of the variables that it is for, once it knows them."""
+        holds; and "trained", for each of these the numbers of the variables that it is for, once it knows them; "values": of the attributes."""
         trained = [self._trained_by(optimizer) for optimizer in further_optimizers(self._model)]
-        return {"trained": trained} | {str(number): keras.ops.convert_to_numpy(variable)
+        values = {place: value for place, _, value in self._values() if place not in self._made or not self._made[place].is_same(value)}
+        return {"trained": trained, "values": values} | {str(number): keras.ops.convert_to_numpy(variable)
                                        for number, variable in enumerate(self._all())}
 
     def _trained_by(self, optimizer) -> list[int]:
@@ -235,8 +245,13 @@ class Variables:
             if numbers and not optimizer.built:       # it gets its variables with its first batch
                 optimizer.build([own[number] for number in numbers])
         variables = self._all()
-        if len(values) - 1 != len(variables):
-            raise Error(f"the snapshot holds {len(values) - 1} variables of a Keras model and its optimizers, this program has "
+        if len(values) - 2 != len(variables):
+            raise Error(f"the snapshot holds {len(values) - 2} variables of a Keras model and its optimizers, this program has "
                         f"{len(variables)}: build the same model, or start a new run (ckptrun --fresh or --run NAME)", MISMATCH)
         for number, variable in enumerate(variables):
             variable.assign(values[str(number)])
+        layers = list(self._model._flatten_layers())
+        for place, value in values["values"].items():
+            number, _, name = place.partition(".")
+            if int(number) < len(layers):
+                vars(layers[int(number)])[name] = value
