@@ -133,6 +133,32 @@ def test_records_that_training_appends_come_back(made, container, open_run, capf
     assert "warning" not in capfd.readouterr().err
 
 
+def test_records_in_several_places_come_back_after_every_stop(open_run):
+    """The best of those in a list, a dict and a short deque, which training fills further in each block."""
+    def train(model, number):
+        record = Record(number)
+        model.listed += [record, number]
+        model.named[number], model.last[:] = record, [*model.last[-1:], record]
+        model.recent.append(record)
+        model.best = model.listed[0]
+
+    def made():
+        return Keeper(best=None, listed=[], named={}, recent=collections.deque(maxlen=2), last=[])
+    models = [made() for _ in range(4)]
+    for number, model in enumerate(models[:3]):
+        run = open_run(model=model)
+        train(model, number)
+        run.point()
+        run._session.save(run.step)
+        run.close()
+    found = models[3]
+    open_run(model=found)
+    assert [one if isinstance(one, int) else one.reward for one in found.listed] == [0, 0, 1, 1, 2, 2]
+    assert {key: one.reward for key, one in found.named.items()} == {0: 0, 1: 1, 2: 2}
+    assert [one.reward for one in found.recent] == [one.reward for one in found.last] == [1, 2]
+    assert found.best is found.listed[0] and found.recent[1] is found.last[1] is found.listed[4]
+
+
 def test_records_that_cannot_be_made_again_are_told_and_leave_no_gap(open_run, capfd):
     class Local(Record):
         pass
@@ -226,6 +252,31 @@ def test_what_contains_itself_stops_nothing(open_run):
     assert after_training(open_run, train, kept=kept, count=0).count == 1
 
 
+class Policy:
+    """Counts in the method that keeps something else."""
+
+    def __init__(self):
+        self.kept, self.count = None, 0
+
+    def act(self, kept):
+        self.kept = kept
+        self.count += 1
+
+
+@pytest.mark.parametrize("kept", [iter([1]), torch.distributions.Normal(0, 1), lambda: 1, torch.ones(2, requires_grad=True) * 2])
+def test_an_object_counts_whatever_it_keeps_beside(kept, open_run):
+    model, again = Keeper(policy=Policy()), Keeper(policy=Policy())
+    save_and_restore(open_run, {"model": model}, {"model": again}, lambda: model.policy.act(kept))
+    assert again.policy.count == 1
+
+
+def test_what_an_object_changes_with_an_open_file_is_the_scripts(open_run, tmp_path):
+    model, again = Keeper(policy=Policy()), Keeper(policy=Policy())
+    with open(tmp_path / "log", "w") as file:
+        save_and_restore(open_run, {"model": model}, {"model": again}, lambda: model.policy.act(file))
+    assert (again.policy.kept, again.policy.count) == (None, 0)
+
+
 class Trainer:
     def __init__(self):
         self.run, self.steps = None, 0
@@ -271,7 +322,7 @@ def test_data_in_an_object_that_is_indexed_is_not_saved_with_the_module(open_run
     {"class": "subprocess:Popen", "ways": [["", "late"]]},                        # no class of the script's own
     {"class": f"{__name__}:Phase", "ways": [["", "late"]]},                       # one whose members are all there are
     {"class": f"{__name__}:Meter", "ways": [["nowhere", "late"]]},
-    {"class": f"{__name__}:Meter", "ways": [["", "weight_names", 7]]},            # there would be a gap
+    {"class": f"{__name__}:Meter", "ways": [["", "weight_names", 10**9]]},        # nothing is as long
     {"class": f"{__name__}:Meter", "ways": [["", "training"]]},                   # something else stands there
 ])
 def test_a_forged_place_or_class_makes_nothing(forged):

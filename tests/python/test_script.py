@@ -486,3 +486,30 @@ def test_beginning_from_another_shape_is_refused_naming_both(open_run, tmp_path)
         open_run(directory=tmp_path / "second", x=np.zeros(4), init_from=tmp_path / "run", only=["x"])
     with pytest.raises(KeyError, match="'y'"):
         open_run(directory=tmp_path / "third", x=np.zeros(3), init_from=tmp_path / "run", only=["y"])
+
+
+@pytest.mark.parametrize(("make", "override"), [
+    (lambda optimizer, length: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, length), {"scheduler.T_max": 6}),
+    (lambda optimizer, length: torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, length), {"scheduler.total_iters": 6}),
+    (lambda optimizer, length: torch.optim.lr_scheduler.PolynomialLR(optimizer, length, 2.0), {"scheduler.total_iters": 6}),
+])
+def test_a_schedule_that_is_made_longer_goes_on_from_where_the_longer_one_would_be(make, override, open_run):
+    def made(length):
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.5)
+        return {"optimizer": optimizer, "scheduler": make(optimizer, length)}
+
+    def train(objects, steps):
+        for _ in range(steps):
+            objects["optimizer"].step()
+            objects["scheduler"].step()
+    first, longer, whole = made(3), made(6), made(6)
+    run = open_run(**first)
+    train(first, 3)
+    run.point()
+    run._session.save(run.step)
+    run.close()
+    open_run(**longer, override=override)
+    train(whole, 3)
+    assert lr(longer) == pytest.approx(lr(whole))
+    train(longer, 2), train(whole, 2)
+    assert lr(longer) == pytest.approx(lr(whole)) and lr(longer) > 0

@@ -14,17 +14,16 @@ import marshal
 
 from ._copies import remember
 from ._foreign import Foreign
-from ._held import Attributes, is_own_class, may_be_a_descriptor, named_by_script
+from ._held import Attributes, is_data, is_ours_own, is_own_class, may_be_a_descriptor, named_by_script
 from ._log import warn
 from ._numpy import is_generator, numpy
 from ._parts import DEEPEST, LONGEST, Parts, dotted, is_container, is_own_object
 from ._plain import Dataclass, class_named, is_named_tuple
 from ._torch import is_tensor, torch
-from ._tree import PLAIN, Writer, kind_of, shown
+from ._tree import PLAIN, Writer, attribute_of, kind_of, shown
 
 LARGEST = 1 << 20            # bytes of a value whose copy is kept
 OBJECT = object()            # of at_start
-SAVED_APART = {"param_groups", "state"}      # of an optimizer
 
 
 def kept_in(parts) -> tuple[list, list]:
@@ -130,13 +129,20 @@ def changed_objects(writer, path, objects):
 def changed_object(writer, path, held) -> dict | None:
     """{class, attributes}: the small attributes that training has changed. All, and `anew`, where the script, or training, has put it there
     after Run(): what stood there may stand elsewhere as well, and is left as it is."""
-    attributes = writer.at_start((*path, OBJECT), lambda: Attributes(held, saved_apart=SAVED_APART)) if writer.is_made((*path, OBJECT)) else None
+    attributes = writer.at_start((*path, OBJECT), lambda: Attributes(held, is_lost=is_lost)) if writer.is_made((*path, OBJECT)) else None
     anew = attributes is None or not attributes.is_of(held)
     if anew:
-        attributes = Attributes(held, {}, SAVED_APART)
+        attributes = Attributes(held, {}, is_lost)
     changed = attributes.state()
     attributes.tell_growth(shown(path))
     return {"class": name_of(type(held)), "attributes": changed, "anew": anew} if changed or anew else None
+
+
+def is_lost(name, value) -> bool:
+    """Of what such an object has: open files and the like, and large lists and arrays without tensors. What an optimizer is for is saved."""
+    if name in ("param_groups", "state") or is_tensor(value) or is_ours_own(value):
+        return False
+    return attribute_of(value, "close") is not None or is_data(value) and not holds_state(value)
 
 
 def can_be_made(held) -> bool:
@@ -148,38 +154,41 @@ def can_be_made(held) -> bool:
 
 def renew_objects(reader, path, module, saved: dict):
     """Makes those that training had put in place of the script's, or where it has none, unless the epoch's first lines have by now."""
-    owners: dict = {}
-    is_new = True
-    for name, changed in saved.items():                # those that hold others come before them
-        if not changed["anew"]:
-            continue
+    anew = {name: changed for name, changed in saved.items() if changed["anew"]}
+    if not anew:
+        return
+    parts = Parts(module)
+    owners, places = parts.owners(), {place.way: held.value for held in parts.objects for place in held.places}
+    items = []
+    for name, changed in anew.items():                 # those that hold others come before them
         ways = list(map(tuple, changed["ways"]))
-        if is_new and ways[0][0] not in owners:
-            parts = Parts(module)
-            owners, places = parts.owners(), {place.way: held.value for held in parts.objects for place in held.places}
-            is_new = False
         old = places.get(ways[0])
         start = reader.at_start.get((*path, name, OBJECT))
         kind = type(old) if name_of(type(old)) == changed["class"] else class_named(changed["class"], is_own_class)
         if old is not None and (start is None or not start.is_of(old)) or kind is None or kind.__new__ is not object.__new__:
             continue
-        made = object.__new__(kind)
+        owners[name] = made = object.__new__(kind)
         vars(made).update(vars(old) if type(old) is kind else {})
         for way in ways:
-            put_into(owners.get(way[0]), way, made, places.get(way))
-        is_new = True
+            if len(way) == 2:
+                put_into(owners.get(way[0]), way, made, places.get(way))
+            else:
+                items.append((way, made))
+    for way, made in sorted(items, key=lambda item: item[0][-1] if type(item[0][-1]) is int else -1):     # lists grow from the front
+        put_into(owners.get(way[0]), way, made, places.get(way))
 
 
 def put_into(owner, way, value, old):
-    """Where the script has `old`, or nothing."""
+    """Where the script has `old`, or nothing. What is missing before it in a list follows with the list."""
     table = None if owner is None else vars(owner)
     for key in way[1:-1]:
-        table = table.get(key) if isinstance(table, dict) else table[key] if isinstance(table, list) and type(key) is int and key < len(table) else None
+        is_item = isinstance(table, MUTABLE) and type(key) is int and key < len(table)
+        table = table.get(key) if isinstance(table, dict) else table[key] if is_item else None
     key = way[-1]
-    if isinstance(table, dict) and table.get(key) is old or isinstance(table, MUTABLE) and key < len(table) and table[key] is old:
+    if isinstance(table, MUTABLE) and len(table) <= key < LONGEST:
+        table.extend([None] * (key - len(table)) + [value])
+    elif isinstance(table, dict) and table.get(key) is old or isinstance(table, MUTABLE) and key < len(table) and table[key] is old:
         table[key] = value
-    elif isinstance(table, MUTABLE) and key == len(table):
-        table.append(value)
 
 
 MUTABLE = (list, collections.deque)
@@ -198,7 +207,7 @@ def restored_objects(reader, path, objects, saved):
 def restored_object(reader, path, held, saved):
     attributes = reader.at_start.get((*path, OBJECT))
     if attributes is None or not attributes.is_of(held):
-        attributes = Attributes(held, saved_apart=SAVED_APART)
+        attributes = Attributes(held, is_lost=is_lost)
     if saved and saved["class"] != name_of(type(held)):
         return lambda: None
     state = reader.value(saved["attributes"], None, path) if saved else dict

@@ -31,11 +31,11 @@ class Attributes:
     makes otherwise in its next start counts, as long as nothing changes it later.
 
     What a method changes together with something that is not saved, an open file or a large cache, goes with that: it is left to the
-    script, too. `made`: what the script has made of them, where that is not what is there now; `saved_apart`: those that are not lost,
-    though they are not small."""
+    script, too. `made`: what the script has made of them, where that is not what is there now; `is_lost(name, value)`: whether something
+    that is not small is not saved."""
 
-    def __init__(self, owner, made: dict | None = None, saved_apart=frozenset()):
-        self._saved_apart = saved_apart
+    def __init__(self, owner, made: dict | None = None, is_lost=lambda name, value: not is_ours_own(value)):
+        self._is_lost = is_lost
         self._owner = weakref.ref(owner) if type(owner).__weakrefoffset__ else lambda: owner
         self._made = small_attributes(owner) if made is None else made
         self._others = {name: id(value) for name, value in vars(owner).items() if name not in self._made}
@@ -45,12 +45,12 @@ class Attributes:
     def is_of(self, value) -> bool:
         return self._owner() is value
 
-    def state(self) -> dict:
+    def state(self, tells=True) -> dict:
         owner = self._owner()
         now = small_attributes(owner)
         changed = {name: value for name, value in now.items()
                    if name in self._restored or name not in self._made or not is_same(self._made[name], value)}
-        for name in self._left_to_script(owner, now, changed):
+        for name in self._left_to_script(owner, now, changed, tells):
             del changed[name]
         return changed
 
@@ -58,19 +58,20 @@ class Attributes:
         """Of an object that nothing makes anew: what was small once and is data by now."""
         owner = self._owner()
         now = small_attributes(owner)
-        grown = [name for name in self._made if name not in now and is_data(vars(owner).get(name))]
+        grown = [name for name, value in vars(owner).items() if name in self._made and name not in now and is_data(value) and self._is_lost(name, value)]
         if grown and not self._told:
             self._told = True
             warn(f"not saved of {place} ({type(owner).__name__}): {', '.join(sorted(grown))}, too large by now to be saved without being "
                  f"given: give the object a state_dict() and a load_state_dict(), and give it to Run")
 
-    def _left_to_script(self, owner, now, changed) -> list[str]:
+    def _left_to_script(self, owner, now, changed, tells=False) -> list[str]:
         lost = {name: value for name, value in getattr(owner, "__dict__", {}).items()
-                if name not in now and name not in self._saved_apart and not is_ours_own(value) and (name in self._made or self._others.get(name) != id(value))}
+                if name not in now and self._is_lost(name, value) and (name in self._made or self._others.get(name) != id(value))}
         stored, named = named_beside(type(owner))
         beside = {name: (named if isinstance(value, CONTAINERS) else stored).get(name, set()) for name, value in changed.items()}
         left = [name for name, names in beside.items() if not names.isdisjoint(lost)]
-        self._tell(owner, left, [name for name, value in lost.items() if is_data(value) and any(name in beside[one] for one in left)])
+        if tells:
+            self._tell(owner, left, [name for name, value in lost.items() if is_data(value) and any(name in beside[one] for one in left)])
         return left + [name for name, value in changed.items() if name not in left
                        and self._made.get(name) is None and may_be_a_descriptor(owner, name, value)]
 
@@ -160,8 +161,8 @@ class Part:
         return self.saved is held or isinstance(self.saved, Attributes) and self.saved.is_of(held)
 
 
-def state_of(part):
-    return part.state() if isinstance(part, Attributes) else generator_state(part)
+def state_of(part, tells=True):
+    return part.state(tells) if isinstance(part, Attributes) else generator_state(part)
 
 
 def put_back(part, state):

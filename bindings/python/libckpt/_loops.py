@@ -149,7 +149,7 @@ class Loops:
             self._epoch_step = self.step
             self._epoch_random = _random.capture(self._parts)
             known = {id(part) for part in self._parts.values()}
-            self._reached_at_epoch = {number: _held.state_of(part.saved) for number, part in self._reached.items() if id(part.saved) not in known}
+            self._reached_at_epoch = {number: _held.state_of(part.saved, tells=False) for number, part in self._reached.items() if id(part.saved) not in known}
         self._vars_at_epoch = remember(self.vars) if self._pending_feeds else None
         self._marks_at_epoch = self._state.marks() if self._pending_feeds else {}
         if total < math.inf:

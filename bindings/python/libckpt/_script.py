@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import os
 import shlex
 from collections import Counter
@@ -151,7 +152,7 @@ def _to_take(objects, key, saved, now):
     by_now = plain(holders[0][name])
     if first == key and by_now in (0, saved[key]):
         return key, now[key]
-    if not saved[first]:
+    if not saved[first] or not by_now:        # one that has come to nothing: the schedule's own values say what it is
         return None
     return key, float(f"{by_now * now[first] / saved[first]:.12g}")
 
@@ -204,8 +205,30 @@ def apply_override(objects: dict, override: dict, done: dict) -> tuple[dict, dic
 
 def set_again(objects: dict, due: dict):
     """Also where a part of the objects was restored once more."""
+    following = list(_schedules_that_follow(objects, due))
     for key, value in due.items():
         _set(objects, key, value)
+    for schedule in following:
+        schedule._last_lr = schedule._get_closed_form_lr()
+        for group, rate in zip(schedule.optimizer.param_groups, schedule._last_lr):
+            group["lr"] = rate
+
+
+def _schedules_that_follow(objects, due):
+    """Those of torch's that are overridden and know a formula for their rates, which they keep to so far: they go on from where it then
+    is. Each would make the next rate of the one before, and what has come to nothing would stay so. Where the rate is overridden,
+    it is what is said."""
+    rated = {id(_object_of(objects, key)[0]) for key in due if _is_rate(objects, key)}
+    for name, schedule in objects.items():
+        if not hasattr(schedule, "_get_closed_form_lr") or id(schedule.optimizer) in rated:
+            continue
+        rates = [float(group["lr"]) for group in schedule.optimizer.param_groups]
+        if any(key.startswith(f"{name}.") for key in due) and _are_close(rates, schedule._get_closed_form_lr()):
+            yield schedule
+
+
+def _are_close(rates, others) -> bool:
+    return len(rates) == len(others) and all(math.isclose(rate, float(other), rel_tol=1e-6, abs_tol=1e-12) for rate, other in zip(rates, others))
 
 
 def _check_type(key, old, value):
