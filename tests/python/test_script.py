@@ -513,3 +513,18 @@ def test_a_schedule_that_is_made_longer_goes_on_from_where_the_longer_one_would_
     assert lr(longer) == pytest.approx(lr(whole))
     train(longer, 2), train(whole, 2)
     assert lr(longer) == pytest.approx(lr(whole)) and lr(longer) > 0
+
+
+@pytest.mark.parametrize(("only", "is_told"), [(["model", "optimizer"], True), (["model"], False)])
+def test_a_rate_of_the_script_that_an_optimizer_brings_another_for_is_told(only, is_told, open_run, tmp_path, capfd):
+    def made(rate):
+        model = nn.Linear(1, 1)
+        return {"model": model, "optimizer": torch.optim.SGD(model.parameters(), rate)}
+    run = open_run(**made(0.1))
+    run.point()
+    run._session.save(run.step)
+    run.close()
+    second = made(0.5)
+    open_run(**second, directory=tmp_path / "second", init_from=tmp_path / "run", only=only)
+    assert lr(second) == (0.1 if is_told else 0.5)
+    assert ("override={'optimizer.lr': 0.5}" in capfd.readouterr().err) == is_told

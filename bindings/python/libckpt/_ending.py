@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import opcode
 import os
 import sys
 import weakref
@@ -32,7 +33,6 @@ POPS_AN_ITERATOR = ("POP_TOP", "POP_ITER", "END_FOR")
 def left_by_break() -> bool:
     """Called where a generator is being closed: did its loop let go of it by `break` or `return`? An exception that leaves the
     loop closes it in the same way, but then the loop's frame stands at the instruction that raised."""
-    import opcode
     frame = sys._getframe(1).f_back
     while frame is not None and frame.f_code.co_flags & CO_GENERATOR:
         frame = frame.f_back            # tqdm and the like between us and the loop

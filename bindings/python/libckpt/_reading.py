@@ -242,8 +242,9 @@ def _newest(directory: str) -> str:
         library.ckpt_catalog_close(ctypes.byref(catalog))
 
 
-def initialise(state, where, only, goes_on=False):
-    """The named objects get what a snapshot holds of them; nothing else of it, neither random numbers nor position."""
+def initialise(state, where, only, goes_on=False) -> dict[str, Any]:
+    """The named objects get what a snapshot holds of them; nothing else of it, neither random numbers nor position. Returns the settings
+    that come with them."""
     from ._state import KEY
     from ._tree import HALF_RESTORED, Reader, structure_of
     with Snapshot(find(where)) as snapshot:
@@ -266,6 +267,7 @@ def initialise(state, where, only, goes_on=False):
         with structure_of(snapshot.path, HALF_RESTORED):
             for value in values:
                 value()
+            return {key: value for key, value in nodes["loop"]["settings"].items() if key.partition(".")[0] in names}
 
 
 def _describe(array) -> str:

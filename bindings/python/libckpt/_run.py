@@ -122,7 +122,8 @@ class Run(Loops):
             _abi.call("ckpt_on_prepare", self._session.handle, self._callback, None)
         step = self._restore(override)
         if step is None and init_from is not None:
-            _reading.initialise(self._state, init_from, only)
+            taken = _reading.initialise(self._state, init_from, only)
+            _script.tell_differences(self._state.by_name(), taken, self._settings, set(override))
         self._overridden, self._overridden_now = _script.apply_override(self._state.by_name(), override, self._overridden)
         self._settings |= self._overridden
         self.resumed, self._resumed_step = step is not None, step
