@@ -159,6 +159,14 @@ def test_records_in_several_places_come_back_after_every_stop(open_run):
     assert found.best is found.listed[0] and found.recent[1] is found.last[1] is found.listed[4]
 
 
+def test_a_part_of_a_record_that_cannot_be_saved_is_none(open_run):
+    def train(model):
+        model.memory.append(Experience(2.5, pathlib.Path("x")))
+        model.paths.add(pathlib.Path("y"))
+    again = after_training(open_run, train, memory=[], paths=set())
+    assert again.memory == [Experience(2.5, None)] and again.paths == {None}
+
+
 def test_records_that_cannot_be_made_again_are_told_and_leave_no_gap(open_run, capfd):
     class Local(Record):
         pass

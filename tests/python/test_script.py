@@ -495,23 +495,19 @@ def test_beginning_from_another_shape_is_refused_naming_both(open_run, tmp_path)
 ])
 def test_a_schedule_that_is_made_longer_goes_on_from_where_the_longer_one_would_be(make, override, open_run):
     def made(length):
-        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.5)
-        return {"optimizer": optimizer, "scheduler": make(optimizer, length)}
+        given = objects(0.5)
+        return given | {"scheduler": make(given["optimizer"], length)}
 
-    def train(objects, steps):
+    def step(given, steps):
         for _ in range(steps):
-            objects["optimizer"].step()
-            objects["scheduler"].step()
+            given["optimizer"].step()
+            given["scheduler"].step()
     first, longer, whole = made(3), made(6), made(6)
-    run = open_run(**first)
-    train(first, 3)
-    run.point()
-    run._session.save(run.step)
-    run.close()
+    train(open_run(**first), first, 3)
     open_run(**longer, override=override)
-    train(whole, 3)
+    step(whole, 3)
     assert lr(longer) == pytest.approx(lr(whole))
-    train(longer, 2), train(whole, 2)
+    step(longer, 2), step(whole, 2)
     assert lr(longer) == pytest.approx(lr(whole)) and lr(longer) > 0
 
 

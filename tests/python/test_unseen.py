@@ -128,4 +128,4 @@ def test_a_variable_that_cannot_tell_what_attributes_it_has_is_passed_over(open_
         for _ in run.epochs(1):
             for _ in run.batches([1, 2, 3]):
                 assert settings.rate == 0.1
-    assert "Error" not in told(capfd, open_run(), loop)
+    assert "Error" not in told(capfd, open_run(settings_of_the_script=Settings(rate=0.1)), loop)

@@ -18,7 +18,7 @@ from ._held import Attributes, is_data, is_ours_own, is_own_class, may_be_a_desc
 from ._log import warn
 from ._numpy import is_generator, numpy
 from ._parts import DEEPEST, LONGEST, Parts, dotted, is_container, is_own_object
-from ._plain import Dataclass, class_named, is_named_tuple
+from ._plain import Dataclass, class_named, full_name, is_named_tuple, name_of_class
 from ._torch import is_tensor, torch
 from ._tree import PLAIN, Writer, attribute_of, kind_of, shown
 
@@ -135,7 +135,7 @@ def changed_object(writer, path, held) -> dict | None:
         attributes = Attributes(held, {}, is_lost)
     changed = attributes.state()
     attributes.tell_growth(shown(path))
-    return {"class": name_of(type(held)), "attributes": changed, "anew": anew} if changed or anew else None
+    return {"class": full_name(type(held)), "attributes": changed, "anew": anew} if changed or anew else None
 
 
 def is_lost(name, value) -> bool:
@@ -148,7 +148,7 @@ def is_lost(name, value) -> bool:
 def can_be_made(held) -> bool:
     """From its class's name and small attributes, into lists and dicts that are there."""
     kind = type(held.value)
-    return (kind.__new__ is object.__new__ and class_named(name_of(kind), is_own_class) is kind
+    return (kind.__new__ is object.__new__ and name_of_class(kind) is not None
             and all(type(place.table) is not tuple and all(type(key) in PLAIN for key in place.way) for place in held.places))
 
 
@@ -159,22 +159,18 @@ def renew_objects(reader, path, module, saved: dict):
         return
     parts = Parts(module)
     owners, places = parts.owners(), {place.way: held.value for held in parts.objects for place in held.places}
-    items = []
+    waiting: list = []
     for name, changed in anew.items():                 # those that hold others come before them
         ways = list(map(tuple, changed["ways"]))
         old = places.get(ways[0])
         start = reader.at_start.get((*path, name, OBJECT))
-        kind = type(old) if name_of(type(old)) == changed["class"] else class_named(changed["class"], is_own_class)
+        kind = type(old) if full_name(type(old)) == changed["class"] else class_named(changed["class"], is_own_class)
         if old is not None and (start is None or not start.is_of(old)) or kind is None or kind.__new__ is not object.__new__:
             continue
         owners[name] = made = object.__new__(kind)
         vars(made).update(vars(old) if type(old) is kind else {})
-        for way in ways:
-            if len(way) == 2:
-                put_into(owners.get(way[0]), way, made, places.get(way))
-            else:
-                items.append((way, made))
-    for way, made in sorted(items, key=lambda item: item[0][-1] if type(item[0][-1]) is int else -1):     # lists grow from the front
+        waiting += [(way, made) for way in ways]
+    for way, made in sorted(waiting, key=lambda item: item[0][-1] if type(item[0][-1]) is int else -1):     # lists grow from the front
         put_into(owners.get(way[0]), way, made, places.get(way))
 
 
@@ -194,11 +190,6 @@ def put_into(owner, way, value, old):
 MUTABLE = (list, collections.deque)
 
 
-def name_of(kind: type) -> str:
-    """As class_named() takes it."""
-    return f"{kind.__module__}:{kind.__qualname__}"
-
-
 def restored_objects(reader, path, objects, saved):
     """A function for each of those, which puts the attributes back."""
     return [restored_object(reader, (*path, held.name), held.value, saved.get(held.name)) for held in objects]
@@ -208,7 +199,7 @@ def restored_object(reader, path, held, saved):
     attributes = reader.at_start.get((*path, OBJECT))
     if attributes is None or not attributes.is_of(held):
         attributes = Attributes(held, is_lost=is_lost)
-    if saved and saved["class"] != name_of(type(held)):
+    if saved and saved["class"] != full_name(type(held)):
         return lambda: None
     state = reader.value(saved["attributes"], None, path) if saved else dict
     return lambda: attributes.put_back(state())

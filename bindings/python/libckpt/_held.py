@@ -8,11 +8,9 @@ import dis
 import enum
 import functools
 import gc
-import json
 import sys
 import types
 import weakref
-import zlib
 from typing import Any, Iterator
 
 from ._copies import MANY, is_array, is_same, is_tensor, remember, small_copy
@@ -251,12 +249,8 @@ def moving(known: set[int]) -> dict[str, tuple]:
                 if moves is not None and id(moves) not in known:
                     known.add(id(moves))             # by its first name
                     seed = moves.initial_seed() if hasattr(moves, "initial_seed") else 0      # one that is seeded before each use is as it should be
-                    found[path] = kind, (id(moves), seed), mark_of(generator_state(item)) if kind == "generator" else moves._num_yielded
+                    found[path] = kind, (id(moves), seed), generator_state(item) if kind == "generator" else moves._num_yielded
     return found
-
-
-def mark_of(state) -> int:
-    return zlib.crc32(json.dumps(state, default=lambda part: bytes(memoryview(part.numpy() if is_tensor(part) else part)).hex()).encode())
 
 
 def loader_iterator_in(value, depth=3):

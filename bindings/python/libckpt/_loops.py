@@ -10,7 +10,7 @@ from typing import Any, Callable, Generator, Iterable, Iterator, TypeVar
 from . import _held, _random
 from ._abi import Error
 from ._best import Best
-from ._copies import remember
+from ._copies import is_same, remember
 from ._ending import left_by_break
 from ._feed import Feed
 from ._held import Part
@@ -294,7 +294,7 @@ class Loops:
         for module, mode in self._modes:           # between Run() and the loop most scripts have a model.train()
             module.training = mode
         self._modes = []
-        saved = [value for value in self._state.objects.values() if not _held.has_attributes(value) or hasattr(value, "param_groups")]
+        saved = [value for value in self._state.objects.values() if not _held.has_attributes(value)]
         modules = {name: value for name, value in self._state.objects.items() if _held.is_module(value)}
         for path, held in _held.held_by_script([self, *saved], modules).items():
             if (inner := lasting(held)) is not None:
@@ -317,12 +317,10 @@ class Loops:
         """At the first two safe points, of one epoch: what has moved between them, and is not the run's."""
         if not self._session.is_open:
             return
-        self._moving = {} if self.epoch != self._moving_in else self._moving
-        self._moving_in = self.epoch
-        known = {id(part) for part in self._parts.values()} | {id(part.saved) for part in self._reached.values() if part.path in self._lasting.values()}
-        before, self._moving = self._moving, _held.moving(known)
-        moved = {kind: [path for path, (found, same, place) in self._moving.items()
-                        if found == kind and path in before and before[path][1] == same and before[path][2] != place] for kind in ("iterator", "generator")}
+        before = self._moving if self.epoch == self._moving_in else {}
+        self._moving_in, self._moving = self.epoch, _held.moving({id(part) for part in self._parts.values()})
+        moved = {kind: [path for path, (found, same, place) in self._moving.items() if found == kind and path in before
+                        and before[path][1] == same and not is_same(before[path][2], place)] for kind in ("iterator", "generator")}
         if moved["iterator"] and not self._loaders_last:
             warn(f"{', '.join(moved['iterator'])}: an iterator over a loader which the run does not see: a resume begins it anew; let its batches "
                  "come from run.batches(loader, name=\"...\") in a loop over run.epochs()")

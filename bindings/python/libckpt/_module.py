@@ -8,7 +8,7 @@ from ._attributes import (changed_attributes, changed_objects, has_a_state_dict,
 from ._log import warn
 from ._parts import Parts, dotted, modules_of, own_items
 from ._torch import dtype_code, is_lazy, is_tensor, read_tensor, to_save, torch, torch_dtype
-from ._tree import LEFT_OUT, Kind, give_back, name_of, shown
+from ._tree import Kind, give_back, name_of, shown
 
 
 class Module(Kind):
@@ -94,7 +94,7 @@ class Module(Kind):
 
         def restore():
             for owner, key, value, tensor in values:
-                if (restored := value()) is not tensor and restored is not LEFT_OUT:
+                if (restored := value()) is not tensor:
                     put(owner, key, restored)
             for put_back in objects:
                 put_back()

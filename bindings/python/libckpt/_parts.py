@@ -115,7 +115,7 @@ def few_of(value) -> list:
 
 
 def is_own_object(value) -> bool:
-    return has_attributes(value) and (kind_of(value) is None or isinstance(kind_of(value), Dataclass))
+    return has_attributes(value) and ((kind := kind_of(value)) is None or isinstance(kind, Dataclass))
 
 
 def dotted(prefix, key) -> str:

@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from . import _abi, _arrays
-from ._tree import LEFT_OUT, NOT_MADE, Kind, attribute_of, give_back, has_lone_surrogates, shown
+from ._tree import NOT_MADE, Kind, attribute_of, give_back, has_lone_surrogates, shown
 
 
 class List(Kind):
@@ -25,23 +25,19 @@ class List(Kind):
 
     def read(self, reader, content, live, path):
         same = live if isinstance(live, list) and reader.in_place else []
-        items = read_items(reader, content, live, path)
+        items = read_items(reader, content, live, path, closes_gaps=True)
 
         def restore():
-            same[:] = present(item() for item in items)
+            same[:] = [item() for item in items]
             return same
         return restore
 
 
-def present(values) -> list:
-    return [value for value in values if value is not LEFT_OUT]
-
-
-def read_items(reader, nodes, live, path):
-    """Each node beside what stands in its place in `live`."""
+def read_items(reader, nodes, live, path, closes_gaps=False):
+    """Each node beside what stands in its place in `live`. `closes_gaps`: without those that stand nowhere."""
     old = list(live) if isinstance(live, (list, tuple, collections.deque)) else []
     old += [None] * (len(nodes) - len(old))
-    return [reader.value(node, old[i], (*path, i)) for i, node in enumerate(nodes)]
+    return [reader.value(node, old[i], (*path, i)) for i, node in enumerate(nodes) if not (closes_gaps and reader.stands_nowhere(node, old[i]))]
 
 
 class Tuple(Kind):
@@ -63,7 +59,7 @@ class Tuple(Kind):
         make = kind._make if hasattr(kind, "_make") else tuple
 
         def restore():
-            values = [None if (made := item()) is LEFT_OUT else made for item in items]
+            values = [item() for item in items]
             same = isinstance(live, tuple) and len(live) == len(values) and all(map(operator.is_, live, values))
             return live if same else make(values)
         return restore
@@ -73,9 +69,13 @@ def is_named_tuple(kind) -> bool:
     return issubclass(kind, tuple) and hasattr(kind, "_make") and hasattr(kind, "_fields")
 
 
+def full_name(kind) -> str:
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
 def name_of_class(kind) -> str | None:
     """By which class_named() finds it; None: it cannot, as where a function has made the class."""
-    name = f"{kind.__module__}:{kind.__qualname__}"
+    name = full_name(kind)
     return name if class_named(name, lambda found: found is kind) else None
 
 
@@ -130,11 +130,11 @@ class Deque(Kind):
         return {"maxlen": value.maxlen, "items": [writer.node(item, (*path, i)) for i, item in enumerate(value)]}
 
     def read(self, reader, content, live, path):
-        items = read_items(reader, content["items"], live, path)
+        items = read_items(reader, content["items"], live, path, closes_gaps=True)
         same = live if isinstance(live, collections.deque) and reader.in_place else None
 
         def restore():
-            values = present(item() for item in items)
+            values = [item() for item in items]
             if same is None:
                 return collections.deque(values, content["maxlen"])
             same.clear()
@@ -205,11 +205,12 @@ class Pairs(Kind):
 
 def read_dict(reader, keys, nodes, live, path, make, names=None):
     old = live if isinstance(live, dict) else {}
-    values = {key: reader.value(node, old.get(key), (*path, name)) for key, name, node in zip(keys, names or keys, nodes)}
+    values = {key: reader.value(node, old.get(key), (*path, name)) for key, name, node in zip(keys, names or keys, nodes)
+              if not reader.stands_nowhere(node, old.get(key))}
     in_place = isinstance(live, dict) and reader.in_place
 
     def restore():
-        restored = {key: made for key, value in values.items() if (made := value()) is not LEFT_OUT}
+        restored = {key: value() for key, value in values.items()}
         same = live if in_place else empty_like(live, make)
         same.clear()
         same.update(restored)

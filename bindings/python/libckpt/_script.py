@@ -14,7 +14,7 @@ from typing import Any, Iterator, NoReturn
 from ._optimizer import Optimizer
 from ._plain import StateDict
 from ._log import say, warn
-from ._tree import kind_of
+from ._tree import attribute_of, kind_of
 
 PLAIN = (bool, int, float, str, type(None))
 OVERRIDE = "CKPT_OVERRIDE"        # environment: what ckptrun --override says, as a JSON object
@@ -219,11 +219,12 @@ def _schedules_that_follow(objects, due):
     is. Each would make the next rate of the one before, and what has come to nothing would stay so. Where the rate is overridden,
     it is what is said."""
     rated = {id(_object_of(objects, key)[0]) for key in due if _is_rate(objects, key)}
+    overridden = {key.partition(".")[0] for key in due}
     for name, schedule in objects.items():
-        if not hasattr(schedule, "_get_closed_form_lr") or id(schedule.optimizer) in rated:
+        if name not in overridden or attribute_of(schedule, "_get_closed_form_lr") is None or id(schedule.optimizer) in rated:
             continue
         rates = [float(group["lr"]) for group in schedule.optimizer.param_groups]
-        if any(key.startswith(f"{name}.") for key in due) and _are_close(rates, schedule._get_closed_form_lr()):
+        if _are_close(rates, schedule._get_closed_form_lr()):
             yield schedule
 
 

@@ -102,7 +102,6 @@ def give_back(live, method: str, state, path: tuple):
 LONGEST_NAME_BYTES = 255
 DEEPEST = 150        # containers in containers: reading takes some calls of Python for each, of which there may be a thousand
 MADE, TOLD = object(), object()
-LEFT_OUT = object()  # stands nowhere: it was not saved, and the script has none
 NOT_MADE = "the script does not have it yet when Run() is created, so nothing could be restored into it; make it before, and give it to Run"
 
 
@@ -294,7 +293,6 @@ class Reader:
         self.in_place = True                      # containers that exist are changed; False: made anew
 
     def value(self, node, live, path: tuple) -> Value:
-        """It yields LEFT_OUT where the script has nothing in place of what was left out."""
         if isinstance(node, PLAIN):
             return lambda: node
         if isinstance(node, list):
@@ -303,11 +301,15 @@ class Reader:
         if not tag.startswith("$") or tag.startswith("$$"):
             return _kinds_by_tag["dict"].read(self, node, live, path)
         if tag == "$script":
-            return lambda: LEFT_OUT if live is None and self.in_place else live
+            return lambda: live
         if tag not in _kinds_by_tag:
             raise _abi.Error(f"'{shown(path)}' was saved as {tag[1:]}, which this program does not know: import the library "
                              "it comes from before Run(), or update libckpt", _abi.MISMATCH)
         return _kinds_by_tag[tag].read(self, node[tag], live, path)
+
+    def stands_nowhere(self, node, live) -> bool:
+        """Of what was not saved, and the script does not have either."""
+        return live is None and self.in_place and isinstance(node, dict) and "$script" in node
 
     @staticmethod
     def makes(node) -> bool:

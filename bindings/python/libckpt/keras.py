@@ -245,8 +245,9 @@ class Variables:
             if numbers and not optimizer.built:       # it gets its variables with its first batch
                 optimizer.build([own[number] for number in numbers])
         variables = self._all()
-        if len(values) - 2 != len(variables):
-            raise Error(f"the snapshot holds {len(values) - 2} variables of a Keras model and its optimizers, this program has "
+        count = sum(map(str.isdigit, values))
+        if count != len(variables):
+            raise Error(f"the snapshot holds {count} variables of a Keras model and its optimizers, this program has "
                         f"{len(variables)}: build the same model, or start a new run (ckptrun --fresh or --run NAME)", MISMATCH)
         for number, variable in enumerate(variables):
             variable.assign(values[str(number)])
